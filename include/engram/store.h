@@ -1,0 +1,273 @@
+// Engram: the store. Start here.
+//
+// A store is one directory: memories of one embedding space, with one
+// dimension and one metric. A memory is an id, an embedding (or none), a
+// payload of bytes and any number of text keys.
+//
+//   engram::StoreOptions options;
+//   options.dimension = 384;
+//   options.create_if_missing = true;
+//   auto store = engram::Store::Open(options, "memories.engram");
+//   (*store)->Put({}, 42, embedding, "the cat sat");
+//   auto found = (*store)->Search({}, query);
+//
+// Thread safety: one Store may be used from any number of threads at once.
+// Reads never wait for a write to reach the disk; writes are put in one order
+// inside, and writers that wait at the same time share one sync. Close() waits
+// for the calls in flight; calls after it answer kFailedPrecondition.
+//
+// Processes: one writer, and any number of read-only opens beside it.
+//
+// Errors: every function reports by absl::Status, which names what was wrong,
+// what was found and what was expected. No function prints, throws (short of
+// memory exhaustion) or aborts. The codes mean, everywhere:
+//   kInvalidArgument     an argument or option that no store accepts, or that
+//                        does not fit this store's dimension or metric
+//   kNotFound            no such id, key or store
+//   kAlreadyExists       error_if_exists, error_if_present
+//   kFailedPrecondition  not a store, a newer format, opened read-only, closed,
+//                        or held by a Snapshot or Iterator
+//   kUnavailable         another writer holds the store
+//   kPermissionDenied    the file system refuses
+//   kResourceExhausted   the disk is full, or the format's numbers are used up
+//   kDataLoss            the bytes on disk are not what was written
+//   kCancelled           a ProgressCallback said so
+//   kInternal            anything else the system below reports
+// A call that fails changes nothing, unless its comment says otherwise.
+#ifndef ENGRAM_STORE_H_
+#define ENGRAM_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engram/options.h"
+#include "engram/types.h"
+#include "engram/write_batch.h"
+
+namespace engram {
+
+// Keeps one state of a store readable, by ReadOptions::snapshot. While one is
+// held, the bytes it needs stay on disk and mapped, and Close() is refused. It
+// may outlive the Store: the files close when the last of both is gone.
+// Thread-safe, immutable.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+ protected:
+  Snapshot() = default;
+};
+
+// Walks the memories of one state in ascending id, starting at the first.
+// Belongs to one thread at a time. Close() is refused while one is held.
+//
+//   for (auto it = store->NewIterator({}); it->Valid(); it->Next()) ...
+//   and then it->status(), which tells the end from an error.
+class Iterator {
+ public:
+  virtual ~Iterator() = default;
+  Iterator(const Iterator&) = delete;
+  Iterator& operator=(const Iterator&) = delete;
+
+  // Returns: whether there is a memory here; false at the end and on error.
+  virtual bool Valid() const = 0;
+
+  // Precondition, for these: Valid(). What they return lives until Next(), Seek() or the end
+  // of the iterator. vector() points into the mapped block where the memory is
+  // sealed; it is empty for a memory without an embedding.
+  virtual void Next() = 0;
+  virtual MemoryId id() const = 0;
+  virtual absl::Span<const float> vector() const = 0;
+  virtual std::string_view payload() const = 0;
+  virtual absl::Span<const std::string> keys() const = 0;  // in byte order
+
+  // Moves to the first memory with an id of at least `id`.
+  virtual void Seek(MemoryId id) = 0;
+
+  // Returns: OK, or why Valid() is false.
+  virtual absl::Status status() const = 0;
+
+ protected:
+  Iterator() = default;
+};
+
+// Numbers about a store. Cheap: nothing is read from the disk but file sizes.
+struct StoreStats {
+  std::uint64_t memories = 0;   // ids that exist
+  std::uint64_t rows = 0;       // live rows: memories with an embedding
+  std::uint64_t tail_rows = 0;  // rows not sealed yet, dead ones included
+  std::uint64_t dead_rows = 0;  // rows that Compact() would drop
+  std::uint64_t blocks = 0;     // sealed blocks
+  std::uint32_t dimension = 0;
+  Metric metric = Metric::kCosine;
+  std::uint64_t bytes_on_disk = 0;  // every file of the directory
+  std::uint64_t bytes_mapped = 0;   // block columns that searches read where they lie
+  std::uint64_t bytes_heap = 0;     // tail, tombstones, and what RocksDB reports of its own
+  std::uint64_t wal_bytes = 0;      // log of writes not yet in table files
+  std::string kernel;               // "zig-v3", "cpp-v4", "cpp-baseline", ...
+  std::uint32_t format = 0;         // on-disk format version
+  std::string backend;              // RocksDB version, "7.8.3"
+};
+
+// What Verify() found. A store is sound when `findings` is empty.
+struct VerifyReport {
+  std::uint64_t blocks = 0;          // checked
+  std::uint64_t bytes = 0;           // of block columns read
+  std::uint64_t memories = 0;        // checked
+  std::uint64_t corrupt_blocks = 0;  // with at least one damaged column
+  std::vector<std::string> findings;  // one sentence each, naming block and column or id; at
+                                      // most 1,000, the last then says how many more
+};
+
+// What Import() reads, one memory at a time.
+struct ImportRow {
+  // Without an id: the memory that `keys` name if the store has it, else the
+  // largest id ever used plus one.
+  std::optional<MemoryId> id;
+  absl::Span<const float> vector;  // empty: no embedding
+  std::string_view payload;
+  absl::Span<const std::string> keys;
+};
+
+// Fills *row and returns true, or returns false at the end, or an error that
+// ends the import. What the spans point to must live until the next call.
+using ImportSource = absl::FunctionRef<absl::StatusOr<bool>(ImportRow* row)>;
+
+struct ImportReport {
+  std::uint64_t memories = 0;        // imported
+  std::uint64_t rows_in_blocks = 0;  // of these, written straight into blocks
+};
+
+class Store {
+ public:
+  // Opens, or creates, the store in directory `path`. Takes some ten
+  // milliseconds, and no longer for more rows.
+  //
+  // Errors: kNotFound without a store there and without create_if_missing;
+  // kFailedPrecondition when the directory holds something else or a newer
+  // format; kInvalidArgument for a dimension or metric that is not the
+  // store's (both are named); kUnavailable when a writer has it; kDataLoss.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options,
+                                                     const std::string& path);
+
+  // Removes the store in `path` and nothing else: the directory goes only if
+  // nothing is left in it. kFailedPrecondition when it is not a store;
+  // kUnavailable when it is open; OK when there is nothing.
+  static absl::Status Destroy(const std::string& path);
+
+  // Closes. Nothing that was promised is lost; errors of closing are: call
+  // Close() to see them.
+  virtual ~Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // --- Writing. Visible to every later read as soon as the call returns. ---
+
+  // Stores or replaces one memory: see WriteBatch::Put. `vector` is as long as
+  // the store's dimension, or empty. kInvalidArgument: wrong length, NaN or
+  // infinity, under kCosine a zero vector, a norm that is no finite f32, or a
+  // payload above kMaxPayloadBytes; the message names the id.
+  virtual absl::Status Put(const WriteOptions& options, MemoryId id,
+                           absl::Span<const float> vector, std::string_view payload = {}) = 0;
+
+  // Removes one memory with its keys. kNotFound when it does not exist.
+  virtual absl::Status Delete(const WriteOptions& options, MemoryId id) = 0;
+
+  // Applies the batch, all of it or, on any error, none. An empty batch is OK.
+  virtual absl::Status Write(const WriteOptions& options, const WriteBatch& batch) = 0;
+
+  // Reads `source` to its end and stores what it gives, as Put and SetKey
+  // would, in chunks of some ten megabytes. Embeddings of new ids are written
+  // straight into sealed blocks, once. Each chunk is atomic; on an error the
+  // chunks before it stay, and the message says how many memories that is.
+  virtual absl::StatusOr<ImportReport> Import(const ImportOptions& options,
+                                              ImportSource source) = 0;
+
+  // Makes everything acknowledged so far survive power loss.
+  virtual absl::Status Flush() = 0;
+
+  // --- Reading. ---
+
+  // kNotFound names the id. The vector is bit for bit what was put.
+  virtual absl::StatusOr<Record> Get(const ReadOptions& options, MemoryId id) const = 0;
+
+  // All from one state, in the order of `ids`, which may repeat. kNotFound
+  // names the first id that does not exist.
+  virtual absl::StatusOr<std::vector<Record>> MultiGet(const ReadOptions& options,
+                                                       absl::Span<const MemoryId> ids) const = 0;
+
+  // The memory that `key` names. kNotFound names the key.
+  virtual absl::StatusOr<MemoryId> IdForKey(const ReadOptions& options,
+                                            std::string_view key) const = 0;
+
+  // The `options.k` best memories for `query`, which is as long as the
+  // dimension, finite and, under kCosine, not zero. An empty store gives no
+  // hits. Memories without an embedding are never hits.
+  virtual absl::StatusOr<SearchResults> Search(const SearchOptions& options,
+                                               absl::Span<const float> query) const = 0;
+
+  // As Search for each row of `queries`, all from one state and with equal
+  // bits, sharing the passes over the blocks. An error names the query's row.
+  virtual absl::StatusOr<std::vector<SearchResults>> SearchBatch(const SearchOptions& options,
+                                                                 MatrixView queries) const = 0;
+
+  // As Search; calls `visit` for each hit, best first, until it returns false.
+  virtual absl::StatusOr<SearchInfo> SearchEach(const SearchOptions& options,
+                                                absl::Span<const float> query,
+                                                absl::FunctionRef<bool(const Hit&)> visit)
+      const = 0;
+
+  // Returns: an iterator, never null; where it cannot start, status() says why.
+  virtual std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) const = 0;
+
+  // The state as it is now. Null only after Close().
+  virtual std::shared_ptr<const Snapshot> GetSnapshot() const = 0;
+
+  // --- Housekeeping. Reads and writes go on meanwhile. ---
+
+  // Seals every row that is in the tail now, whatever seal_bytes says.
+  // Answers do not change.
+  virtual absl::Status Seal() = 0;
+
+  // Seals the tail and rewrites the files that hold dead rows. The space they took
+  // comes back when the last Snapshot, Iterator and search of the old state
+  // end. Answers do not change.
+  virtual absl::Status Compact(const CompactOptions& options) = 0;
+
+  // Writes a store with the same memories into `directory`, which must not
+  // exist. Blocks are shared by hard link where the file system allows; it is
+  // on the disk when the call returns. Not for read-only opens.
+  virtual absl::Status Backup(const BackupOptions& options, const std::string& directory) = 0;
+
+  // Checks the store against itself. Damage is in the report, not the status,
+  // which speaks only of what kept the check from being made.
+  virtual absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) const = 0;
+
+  // Read-only opens: moves on to what the writer has committed since. Searches
+  // in flight and snapshots keep their state. OK and without effect on a writer.
+  virtual absl::Status Refresh() = 0;
+
+  virtual StoreStats Stats() const = 0;
+
+  // Waits for calls in flight, makes everything power-safe and closes.
+  // kFailedPrecondition, naming how many, while a Snapshot or Iterator is
+  // held: the store stays open. OK when it is closed already.
+  virtual absl::Status Close() = 0;
+
+ protected:
+  Store() = default;
+};
+
+}  // namespace engram
+
+#endif  // ENGRAM_STORE_H_
