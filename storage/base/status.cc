@@ -1,0 +1,47 @@
+#include "storage/base/status.h"
+
+#include <string>
+
+#include "absl/strings/str_format.h"
+#include "rocksdb/status.h"
+
+namespace engram::storage {
+namespace {
+
+absl::StatusCode CodeOf(const rocksdb::Status& status) {
+  if (status.IsCorruption()) return absl::StatusCode::kDataLoss;
+  if (status.IsNotFound()) return absl::StatusCode::kNotFound;
+  if (status.IsNoSpace()) return absl::StatusCode::kResourceExhausted;
+  if (status.IsInvalidArgument()) return absl::StatusCode::kInvalidArgument;
+  if (status.IsBusy() || status.IsTimedOut() || status.IsTryAgain()) {
+    return absl::StatusCode::kUnavailable;
+  }
+  if (status.IsIOError()) {
+    // RocksDB keeps no errno for these two; its message ends with strerror's text.
+    const std::string text = status.ToString();
+    if (text.find("Permission denied") != std::string::npos ||
+        text.find("Read-only file system") != std::string::npos) {
+      return absl::StatusCode::kPermissionDenied;
+    }
+    if (text.find("No space left") != std::string::npos ||
+        text.find("Disk quota exceeded") != std::string::npos) {
+      return absl::StatusCode::kResourceExhausted;
+    }
+  }
+  return absl::StatusCode::kInternal;
+}
+
+}  // namespace
+
+absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(CodeOf(status), absl::StrFormat("%s: %s", doing, status.ToString()));
+}
+
+absl::Status Annotate(const absl::Status& status, std::string_view context) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrFormat("%s: %s", context, std::string(status.message())));
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,93 @@
+// Every key of the store, in one place. docs/format.md draws them; they are
+// frozen with format version 1.
+//
+//   column family  key                                        value
+//   default        "engram.store"                             StoreMeta
+//   catalog        'c'                                        CommitRecord
+//   catalog        'f' first row:u64                          FileEntry
+//   ids            'i' id:u64                                 MemoryHead
+//   ids            'k' key text                               id:u64
+//   ids            'n' node:u32                               id:u64
+//   ids            'r' id:u64 key text                        (empty)
+//   records        id:u64 record kind:u8                      per kind
+//   tail           row:u64                                    TailRow
+//   tombstones     row:u64                                    (empty)
+//   blocks, late   generation:u32 first row:u64 column:u32    block column
+//   edges          (reserved)
+//
+// All integers in keys are big-endian.
+#ifndef ENGRAM_STORAGE_FORMAT_KEY_FORMAT_H_
+#define ENGRAM_STORAGE_FORMAT_KEY_FORMAT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace engram::storage {
+
+// The column families, in the order the database opens them. kEdges, and kLate
+// for columns that are built at other times than their blocks, hold nothing
+// in this version: their files must never interleave with those of kBlocks.
+enum class Family : std::uint8_t {
+  kDefault, kCatalog, kIds, kRecords, kEdges, kTail, kTombstones, kBlocks, kLate,
+};
+inline constexpr int kFamilyCount = 9;
+std::string_view FamilyName(Family family);
+
+// What a column of a block holds, for each of its rows. Numbers are frozen;
+// codes, graph and association columns will take others.
+enum class ColumnKind : std::uint32_t {
+  kEmbedding = 1,  // f32 x dimension, as put
+  kNorm = 2,       // f32: the embedding's Euclidean norm
+  kNode = 3,       // u32
+  kId = 4,         // u64
+  kRowOffset = 5,  // u32: row - first row; only where the rows have gaps
+};
+std::string_view ColumnName(ColumnKind kind);
+
+// What a record of a memory holds.
+enum class RecordKind : std::uint8_t { kPayload = 1 };
+
+inline constexpr std::string_view kMetaKey = "engram.store";
+inline constexpr std::string_view kCommitKey = "c";
+inline constexpr char kFilePrefix = 'f';
+inline constexpr char kHeadPrefix = 'i';
+inline constexpr char kKeyPrefix = 'k';
+inline constexpr char kNodePrefix = 'n';
+inline constexpr char kIdKeysPrefix = 'r';
+
+std::string FileKey(std::uint64_t first_row);
+std::string HeadKey(std::uint64_t id);
+std::string TextKey(std::string_view key);
+std::string NodeKey(std::uint32_t node);
+std::string IdKeysPrefix(std::uint64_t id);
+std::string IdKeysKey(std::uint64_t id, std::string_view key);
+std::string RecordKey(std::uint64_t id, RecordKind kind);
+std::string RowKey(std::uint64_t row);  // tail and tombstones
+
+struct BlockKey {
+  std::uint32_t generation = 0;
+  std::uint64_t first_row = 0;
+  ColumnKind column = ColumnKind::kEmbedding;
+
+  friend bool operator==(const BlockKey&, const BlockKey&) = default;
+};
+inline constexpr std::size_t kBlockKeyBytes = 16;
+std::string EncodeBlockKey(const BlockKey& key);
+
+// Returns, for all of these: nullopt when the bytes are no such key.
+std::optional<BlockKey> DecodeBlockKey(std::string_view bytes);
+std::optional<std::uint64_t> DecodeFileKey(std::string_view bytes);
+std::optional<std::uint64_t> DecodeHeadKey(std::string_view bytes);
+std::optional<std::uint32_t> DecodeNodeKey(std::string_view bytes);
+std::optional<std::uint64_t> DecodeRowKey(std::string_view bytes);
+struct IdAndKey {
+  std::uint64_t id = 0;
+  std::string_view key;
+};
+std::optional<IdAndKey> DecodeIdKeysKey(std::string_view bytes);
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_STORAGE_FORMAT_KEY_FORMAT_H_
