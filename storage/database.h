@@ -1,0 +1,84 @@
+// The only opener of RocksDB: which options a store runs on, what has to be
+// true of a directory before it is opened, and what recovery must prove.
+#ifndef ENGRAM_STORAGE_DATABASE_H_
+#define ENGRAM_STORAGE_DATABASE_H_
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/db.h"
+#include "rocksdb/options.h"
+#include "storage/format/key_format.h"
+#include "storage/log_check.h"
+
+namespace engram::storage {
+
+struct DatabaseOptions {
+  bool create_if_missing = false;
+  bool error_if_exists = false;
+  bool read_only = false;
+  std::chrono::milliseconds lock_timeout{0};
+  std::uint64_t block_cache_bytes = 0;
+};
+
+// An open RocksDB with the families of the format. Thread-safe.
+class Database {
+ public:
+  // Errors: kNotFound, kFailedPrecondition, kUnavailable, kDataLoss as
+  // engram::Store::Open. Whether the store's own description is there and fits is
+  // the caller's to check.
+  static absl::StatusOr<std::shared_ptr<Database>> Open(const DatabaseOptions& options,
+                                                        const std::string& path);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  rocksdb::DB& db() const { return *db_; }
+  rocksdb::ColumnFamilyHandle* family(Family family) const {
+    return handles_[static_cast<std::size_t>(family)];
+  }
+  const std::string& path() const { return path_; }
+  bool read_only() const { return read_only_; }
+
+  // Reads `key` outside any snapshot. kNotFound when it is not there.
+  absl::StatusOr<std::string> Get(Family family, std::string_view key) const;
+
+  // Everything written so far survives power loss.
+  absl::Status SyncLog();
+
+  // Moves what is in memory into table files, so that the log can go.
+  absl::Status FlushFamilies();
+
+ private:
+  Database(std::string path, bool read_only) : path_(std::move(path)), read_only_(read_only) {}
+
+  static absl::StatusOr<std::shared_ptr<Database>> OpenWriter(const DatabaseOptions& options,
+                                                              const std::string& path);
+  static absl::StatusOr<std::shared_ptr<Database>> OpenReader(const DatabaseOptions& options,
+                                                              const std::string& path);
+  absl::Status HasAtLeast(std::uint64_t batch) const;
+
+  const std::string path_;
+  const bool read_only_;
+  std::unique_ptr<LogWatch> watch_;  // RocksDB keeps the pointer as long as the database
+  std::unique_ptr<rocksdb::DB> db_;
+  std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> handles_{};
+};
+
+// Returns: the options `family` is opened with, and those of a table file made
+// for it. The blocks' are fixed by the format: alignment, no compression. The
+// others share `cache`; null: no cache.
+rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
+                                           const std::shared_ptr<rocksdb::Cache>& cache);
+rocksdb::DBOptions OpenOptions(bool read_only);
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_STORAGE_DATABASE_H_

@@ -1,0 +1,177 @@
+#include "storage/mapped_blocks.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "storage/base/status.h"
+#include "storage/format/record_format.h"
+
+namespace engram::storage {
+namespace {
+
+std::string Describe(const BlockExtent& extent) {
+  return absl::StrFormat("block at row %d (%d rows)", extent.first_row, extent.rows);
+}
+
+absl::Status Unusable(const BlockExtent& extent, ColumnKind column, std::string_view why) {
+  return absl::DataLossError(
+      absl::StrFormat("%s: column %s: %s", Describe(extent), ColumnName(column), why));
+}
+
+const BlockColumn* FindColumn(const std::vector<BlockColumn>& columns, ColumnKind kind) {
+  for (const BlockColumn& column : columns) {
+    if (column.header.column == kind) return &column;
+  }
+  return nullptr;
+}
+
+template <typename T>
+const T* PayloadOf(const std::vector<BlockColumn>& columns, ColumnKind kind) {
+  const BlockColumn* column = FindColumn(columns, kind);
+  return column == nullptr ? nullptr : reinterpret_cast<const T*>(column->payload.data());
+}
+
+bool Fits(const BlockHeader& header, const BlockKey& key, const BlockExtent& extent,
+          std::uint32_t dimension) {
+  const std::uint32_t per_row = BytesPerRow(key.column, dimension);
+  return header.first_row == key.first_row && header.generation == key.generation &&
+         header.column == key.column && header.rows == extent.rows &&
+         header.span == extent.span && (per_row == 0 || header.bytes_per_row == per_row);
+}
+
+}  // namespace
+
+absl::Status MappedBlock::Check() const {
+  if (sound_->load(std::memory_order_acquire)) return absl::OkStatus();
+  ENGRAM_RETURN_IF_ERROR(CheckAgain());
+  sound_->store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status MappedBlock::CheckAgain() const {
+  ENGRAM_RETURN_IF_ERROR(usable_);
+  for (const BlockColumn& column : columns_) {
+    const absl::Status status = CheckBlockPayload(column);
+    if (!status.ok()) {
+      return Unusable(extent_, column.header.column, std::string(status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::uint64_t MappedBlock::mapped_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const BlockColumn& column : columns_) bytes += column.payload.size();
+  return bytes;
+}
+
+absl::StatusOr<std::shared_ptr<const MappedBlocks>> MappedBlocks::Map(
+    std::shared_ptr<Database> database, const Catalog& catalog, std::uint32_t dimension,
+    const MappedBlocks* previous) {
+  std::shared_ptr<MappedBlocks> mapped(new MappedBlocks());
+  for (const auto& [first_row, file] : catalog.files()) {
+    for (const BlockExtent& extent : file.blocks) {
+      MappedBlock& block = mapped->blocks_.emplace_back();
+      block.extent_ = extent;
+      block.generation_ = file.generation;
+    }
+  }
+  rocksdb::ReadOptions options;
+  options.pin_data = true;
+  options.verify_checksums = false;  // Check() does it, once, and by column
+  options.fill_cache = false;
+  mapped->pin_.reset(database->db().NewIterator(options, database->family(Family::kBlocks)));
+  mapped->database_ = std::move(database);
+  rocksdb::Iterator& it = *mapped->pin_;
+  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+    const auto key = DecodeBlockKey(it.key().ToStringView());
+    if (key.has_value()) mapped->AddColumn(*key, it.value().ToStringView(), dimension);
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(it.status(), "mapping the blocks"));
+  mapped->Finish(catalog, previous);
+  return std::shared_ptr<const MappedBlocks>(std::move(mapped));
+}
+
+void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value,
+                             std::uint32_t dimension) {
+  auto* block = const_cast<MappedBlock*>(Find(key.first_row));
+  const bool named = block != nullptr && block->extent_.first_row == key.first_row &&
+                     block->generation_ == key.generation;
+  if (!named || !block->usable_.ok()) return;
+  auto column = DecodeBlockColumn(value);
+  if (!column.ok()) {
+    block->usable_ = Unusable(block->extent_, key.column, std::string(column.status().message()));
+    return;
+  }
+  if (!Fits(column->header, key, block->extent_, dimension)) {
+    block->usable_ = Unusable(
+        block->extent_, key.column,
+        absl::StrFormat("its header tells of %d rows of %d bytes at row %d, generation %d",
+                        column->header.rows, column->header.bytes_per_row,
+                        column->header.first_row, column->header.generation));
+    return;
+  }
+  block->columns_.push_back(*column);
+}
+
+void MappedBlocks::Finish(const Catalog& catalog, const MappedBlocks* previous) {
+  std::size_t i = 0;
+  for (const auto& [first_row, file] : catalog.files()) {
+    for ([[maybe_unused]] const BlockExtent& extent : file.blocks) {
+      MappedBlock& block = blocks_[i++];
+      std::vector<ColumnKind> wanted = file.columns;
+      if (block.extent_.span != block.extent_.rows) wanted.push_back(ColumnKind::kRowOffset);
+      for (const ColumnKind kind : wanted) {
+        if (block.usable_.ok() && FindColumn(block.columns_, kind) == nullptr) {
+          block.usable_ = Unusable(block.extent_, kind, "it is missing");
+        }
+      }
+      const MappedBlock* known = previous == nullptr ? nullptr : previous->Find(block.extent_.first_row);
+      const bool same = known != nullptr && known->extent_ == block.extent_ &&
+                        known->generation_ == block.generation_;
+      block.sound_ = same ? known->sound_ : std::make_shared<MappedBlock::Checked>(false);
+      block.slice_ = RowSlice{
+          .embeddings = PayloadOf<float>(block.columns_, ColumnKind::kEmbedding),
+          .norms = PayloadOf<float>(block.columns_, ColumnKind::kNorm),
+          .nodes = PayloadOf<std::uint32_t>(block.columns_, ColumnKind::kNode),
+          .ids = PayloadOf<std::uint64_t>(block.columns_, ColumnKind::kId),
+          .row_offsets = PayloadOf<std::uint32_t>(block.columns_, ColumnKind::kRowOffset),
+          .first_row = block.extent_.first_row,
+          .count = block.extent_.rows,
+          .block = &block,
+      };
+      mapped_bytes_ += block.mapped_bytes();
+    }
+  }
+}
+
+const MappedBlock* MappedBlocks::Find(std::uint64_t row) const {
+  auto it = std::upper_bound(
+      blocks_.begin(), blocks_.end(), row,
+      [](std::uint64_t wanted, const MappedBlock& block) { return wanted < block.extent_.first_row; });
+  if (it == blocks_.begin()) return nullptr;
+  --it;
+  return row < it->extent_.end_row() ? &*it : nullptr;
+}
+
+absl::Status MappedBlocks::Prefault() const {
+  constexpr std::uintptr_t kPage = 4096;
+  for (const MappedBlock& block : blocks_) {
+    for (const BlockColumn& column : block.columns_) {
+      const auto begin = reinterpret_cast<std::uintptr_t>(column.payload.data()) & ~(kPage - 1);
+      const auto end = reinterpret_cast<std::uintptr_t>(column.payload.data()) + column.payload.size();
+      if (::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ) == 0) continue;
+      if (errno == EINVAL) return absl::OkStatus();  // a kernel older than 5.14: nothing is lost
+      return absl::InternalError(absl::StrFormat("bringing %s into memory: %s",
+                                                 Describe(block.extent_), std::strerror(errno)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace engram::storage

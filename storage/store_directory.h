@@ -1,0 +1,54 @@
+// What lies in a directory before anything is opened, and who holds its lock.
+#ifndef ENGRAM_STORAGE_STORE_DIRECTORY_H_
+#define ENGRAM_STORAGE_STORE_DIRECTORY_H_
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace engram::storage {
+
+enum class DirectoryState {
+  kAbsent,       // nothing at the path
+  kEmpty,        // nothing of ours or anybody's; or a creation that got nowhere
+  kDatabase,     // a RocksDB database, maybe a store
+};
+
+// Errors: kFailedPrecondition when it is a file or holds other things, naming
+// one; kDataLoss when it has a database's files but not the CURRENT that leads
+// to them, because a new database must not start over old files.
+absl::StatusOr<DirectoryState> ClassifyDirectory(const std::string& path);
+
+// Holds the writer's lock of a directory from Acquire to the end of its life.
+class DirectoryLock {
+ public:
+  // Waits up to `timeout`. Errors: kUnavailable naming the holder's process.
+  static absl::StatusOr<std::unique_ptr<DirectoryLock>> Acquire(const std::string& path,
+                                                                std::chrono::milliseconds timeout);
+  ~DirectoryLock();
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  struct Held;
+  explicit DirectoryLock(std::unique_ptr<Held> held);
+  std::unique_ptr<Held> held_;
+};
+
+// Returns: bytes of all files, and of the log files, in the directory.
+struct DirectoryBytes {
+  std::uint64_t all = 0;
+  std::uint64_t log = 0;
+};
+DirectoryBytes MeasureDirectory(const std::string& path);
+
+// Raises the soft limit of open files to the hard one: every table file stays
+// open, because closing one would unmap it.
+void RaiseOpenFileLimit();
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_STORAGE_STORE_DIRECTORY_H_

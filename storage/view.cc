@@ -1,0 +1,146 @@
+#include "storage/view.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "storage/base/status.h"
+
+namespace engram::storage {
+namespace {
+
+// Returns: where `row` is in `slice`, or nullopt.
+std::optional<std::uint32_t> IndexOf(const RowSlice& slice, std::uint64_t row) {
+  if (slice.count == 0 || row < slice.first_row) return std::nullopt;
+  const std::uint64_t offset = row - slice.first_row;
+  if (slice.row_offsets == nullptr) {
+    if (offset >= slice.count) return std::nullopt;
+    return static_cast<std::uint32_t>(offset);
+  }
+  const std::uint32_t* end = slice.row_offsets + slice.count;
+  const std::uint32_t* found = std::lower_bound(slice.row_offsets, end, offset);
+  if (found == end || *found != offset) return std::nullopt;
+  return static_cast<std::uint32_t>(found - slice.row_offsets);
+}
+
+absl::Status NoSuchId(std::uint64_t id) {
+  return absl::NotFoundError(absl::StrFormat("there is no memory with id %d", id));
+}
+
+}  // namespace
+
+View::View(Parts parts)
+    : parts_(std::move(parts)), snapshot_(parts_.database->db().GetSnapshot()) {}
+
+View::~View() { parts_.database->db().ReleaseSnapshot(snapshot_); }
+
+std::size_t View::slice_count() const {
+  return parts_.blocks->blocks().size() + parts_.tail.chunks.size();
+}
+
+RowSlice View::slice(std::size_t i) const {
+  const std::vector<MappedBlock>& blocks = parts_.blocks->blocks();
+  if (i < blocks.size()) return blocks[i].slice();
+  const TailChunk& chunk = *parts_.tail.chunks[i - blocks.size()];
+  return RowSlice{.embeddings = chunk.embeddings(),
+                  .norms = chunk.norms(),
+                  .nodes = chunk.nodes(),
+                  .ids = chunk.ids(),
+                  .row_offsets = chunk.row_offsets(),
+                  .first_row = chunk.first_row(),
+                  .count = parts_.tail.sizes[i - blocks.size()],
+                  .block = nullptr};
+}
+
+absl::Status View::ReadySlice(std::size_t i, bool verify) const {
+  const std::vector<MappedBlock>& blocks = parts_.blocks->blocks();
+  if (i >= blocks.size()) return absl::OkStatus();
+  return verify ? blocks[i].Check() : blocks[i].usable();
+}
+
+rocksdb::ReadOptions View::Options(bool verify) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot_;
+  options.verify_checksums = verify;
+  return options;
+}
+
+absl::StatusOr<MemoryHead> View::FindHead(std::uint64_t id, bool verify) const {
+  std::string value;
+  const rocksdb::Status status = parts_.database->db().Get(
+      Options(verify), parts_.database->family(Family::kIds), HeadKey(id), &value);
+  if (status.IsNotFound()) return NoSuchId(id);
+  ENGRAM_RETURN_IF_ERROR(FromRocks(status, absl::StrFormat("reading the head of id %d", id)));
+  const auto head = DecodeMemoryHead(value);
+  if (!head.ok()) return Annotate(head.status(), absl::StrFormat("id %d", id));
+  if (!head->live) return NoSuchId(id);
+  return *head;
+}
+
+absl::StatusOr<std::string> View::ReadPayload(std::uint64_t id, bool verify) const {
+  std::string value;
+  const rocksdb::Status status =
+      parts_.database->db().Get(Options(verify), parts_.database->family(Family::kRecords),
+                                RecordKey(id, RecordKind::kPayload), &value);
+  if (status.IsNotFound()) {
+    return absl::DataLossError(absl::StrFormat("the payload of id %d is missing", id));
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(status, absl::StrFormat("reading the payload of id %d", id)));
+  const auto payload = DecodePayload(value);
+  if (!payload.ok()) return Annotate(payload.status(), absl::StrFormat("id %d", id));
+  return std::string(*payload);
+}
+
+absl::StatusOr<std::vector<std::string>> View::ReadKeys(std::uint64_t id, bool verify) const {
+  std::vector<std::string> keys;
+  const std::unique_ptr<rocksdb::Iterator> it = NewFamilyIterator(Family::kIds, verify);
+  const std::string prefix = IdKeysPrefix(id);
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    const auto entry = DecodeIdKeysKey(it->key().ToStringView());
+    if (entry.has_value()) keys.emplace_back(entry->key);
+  }
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(it->status(), absl::StrFormat("reading the keys of id %d", id)));
+  return keys;
+}
+
+absl::StatusOr<std::uint64_t> View::FindKey(std::string_view key, bool verify) const {
+  std::string value;
+  const rocksdb::Status status = parts_.database->db().Get(
+      Options(verify), parts_.database->family(Family::kIds), TextKey(key), &value);
+  if (status.IsNotFound()) {
+    return absl::NotFoundError(absl::StrFormat("there is no memory with key \"%s\"", key));
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(status, absl::StrFormat("reading key \"%s\"", key)));
+  return DecodeId(value);
+}
+
+absl::StatusOr<absl::Span<const float>> View::FindEmbedding(std::uint64_t row, bool verify) const {
+  RowSlice slice;
+  if (const MappedBlock* block = parts_.blocks->Find(row); block != nullptr) {
+    ENGRAM_RETURN_IF_ERROR(verify ? block->Check() : block->usable());
+    slice = block->slice();
+  } else {
+    const auto& chunks = parts_.tail.chunks;
+    const auto it = std::upper_bound(
+        chunks.begin(), chunks.end(), row,
+        [](std::uint64_t wanted, const auto& chunk) { return wanted < chunk->first_row(); });
+    if (it != chunks.begin()) {
+      slice = View::slice(parts_.blocks->blocks().size() +
+                          static_cast<std::size_t>(it - chunks.begin()) - 1);
+    }
+  }
+  const auto index = IndexOf(slice, row);
+  if (!index.has_value()) {
+    return absl::DataLossError(absl::StrFormat("no block and no tail holds row %d", row));
+  }
+  return absl::MakeConstSpan(slice.embeddings + std::size_t{*index} * parts_.dimension,
+                             parts_.dimension);
+}
+
+std::unique_ptr<rocksdb::Iterator> View::NewFamilyIterator(Family family, bool verify) const {
+  return std::unique_ptr<rocksdb::Iterator>(
+      parts_.database->db().NewIterator(Options(verify), parts_.database->family(family)));
+}
+
+}  // namespace engram::storage

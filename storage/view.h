@@ -1,0 +1,88 @@
+// A view: one immutable moment of the store, that queries run on.
+//
+// Only the publisher makes views, inside the writer's turn, so that mapped
+// blocks, tail, tombstones and the RocksDB snapshot speak of the same commit.
+// A query holds the view by shared_ptr; the last one out lets go of the pins.
+#ifndef ENGRAM_STORAGE_VIEW_H_
+#define ENGRAM_STORAGE_VIEW_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "storage/format/record_format.h"
+#include "storage/mapped_blocks.h"
+#include "storage/row_slice.h"
+#include "storage/tail.h"
+#include "storage/tombstones.h"
+
+namespace engram::storage {
+
+// Immutable and thread-safe.
+class View {
+ public:
+  // What a view is made of; `snapshot` becomes the view's.
+  struct Parts {
+    std::shared_ptr<Database> database;
+    std::shared_ptr<const MappedBlocks> blocks;
+    TailView tail;
+    Tombstones tombstones;
+    CommitRecord commit;
+    std::uint32_t dimension = 0;
+  };
+  explicit View(Parts parts);
+  ~View();
+  View(const View&) = delete;
+  View& operator=(const View&) = delete;
+
+  std::uint32_t dimension() const { return parts_.dimension; }
+  std::uint64_t memories() const { return parts_.commit.memories; }
+  std::uint64_t live_rows() const { return parts_.commit.live_rows; }
+  const CommitRecord& commit() const { return parts_.commit; }
+
+  // The rows, sealed blocks first, in ascending row order each. Precondition
+  // for slice(): i < slice_count(). Before rows of a block are believed, call
+  // ReadySlice().
+  std::size_t slice_count() const;
+  RowSlice slice(std::size_t i) const;
+
+  // Returns: OK when the rows of slice `i` can be read: it is of the tail, or its
+  // block is whole and, with `verify`, its bytes match their checksums.
+  // Errors: kDataLoss naming block and column.
+  absl::Status ReadySlice(std::size_t i, bool verify) const;
+
+  bool IsDead(std::uint64_t row) const { return parts_.tombstones.Contains(row); }
+  const Tombstones& tombstones() const { return parts_.tombstones; }
+  const MappedBlocks& blocks() const { return *parts_.blocks; }
+  const TailView& tail() const { return parts_.tail; }
+
+  // Returns: the memory's head if it lives, kNotFound naming the id if not.
+  absl::StatusOr<MemoryHead> FindHead(std::uint64_t id, bool verify) const;
+  absl::StatusOr<std::string> ReadPayload(std::uint64_t id, bool verify) const;
+  absl::StatusOr<std::vector<std::string>> ReadKeys(std::uint64_t id, bool verify) const;
+  absl::StatusOr<std::uint64_t> FindKey(std::string_view key, bool verify) const;
+
+  // Returns: the embedding of a live row, valid as long as the view. Errors:
+  // kDataLoss when no block or tail chunk holds the row, or its block is damaged.
+  absl::StatusOr<absl::Span<const float>> FindEmbedding(std::uint64_t row, bool verify) const;
+
+  // An iterator over `family` at this moment.
+  std::unique_ptr<rocksdb::Iterator> NewFamilyIterator(Family family, bool verify) const;
+
+ private:
+  rocksdb::ReadOptions Options(bool verify) const;
+
+  Parts parts_;
+  const rocksdb::Snapshot* snapshot_ = nullptr;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_STORAGE_VIEW_H_
