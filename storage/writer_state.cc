@@ -1,0 +1,127 @@
+#include "storage/writer_state.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "storage/base/status.h"
+
+namespace engram::storage {
+namespace {
+
+using RocksIterator = std::unique_ptr<rocksdb::Iterator>;
+
+absl::Status DamagedKey(Family family) {
+  return absl::DataLossError(
+      absl::StrFormat("the family %s is damaged: it holds a key of the wrong length",
+                      FamilyName(family)));
+}
+
+RocksIterator Scan(const Database& database, Family family) {
+  return RocksIterator(
+      database.db().NewIterator(rocksdb::ReadOptions(), database.family(family)));
+}
+
+absl::Status LoadCommit(WriterState& state) {
+  auto value = state.database->Get(Family::kCatalog, kCommitKey);
+  if (absl::IsNotFound(value.status())) {
+    return absl::DataLossError("the commit record is missing");
+  }
+  ENGRAM_RETURN_IF_ERROR(value.status());
+  ENGRAM_ASSIGN_OR_RETURN(state.commit, DecodeCommitRecord(*value));
+  return absl::OkStatus();
+}
+
+absl::Status LoadTombstones(WriterState& state) {
+  std::vector<std::uint64_t> rows;
+  const RocksIterator it = Scan(*state.database, Family::kTombstones);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const auto row = DecodeRowKey(it->key().ToStringView());
+    // A row that was never given would make the bitmap as large as it says.
+    if (!row.has_value() || *row >= state.commit.next_row) return DamagedKey(Family::kTombstones);
+    rows.push_back(*row);
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), "reading the tombstones"));
+  state.tombstones = state.tombstones.With(rows);
+  return absl::OkStatus();
+}
+
+absl::Status LoadTail(WriterState& state) {
+  std::vector<float> embedding(state.meta.dimension);
+  const RocksIterator it = Scan(*state.database, Family::kTail);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const auto row = DecodeRowKey(it->key().ToStringView());
+    if (!row.has_value() || *row >= state.commit.next_row) return DamagedKey(Family::kTail);
+    const auto value = DecodeTailRow(it->value().ToStringView(), state.meta.dimension);
+    if (!value.ok()) return Annotate(value.status(), absl::StrFormat("row %d", *row));
+    std::memcpy(embedding.data(), value->embedding.data(), value->embedding.size());
+    state.tail.Append({.row = *row,
+                       .id = value->id,
+                       .node = value->node,
+                       .norm = value->norm,
+                       .embedding = embedding});
+  }
+  return FromRocks(it->status(), "reading the tail");
+}
+
+absl::Status LoadMaxId(WriterState& state) {
+  const RocksIterator it = Scan(*state.database, Family::kIds);
+  it->SeekForPrev(HeadKey(std::numeric_limits<std::uint64_t>::max()));
+  if (it->Valid()) {
+    if (const auto id = DecodeHeadKey(it->key().ToStringView())) state.max_id = *id;
+  }
+  return FromRocks(it->status(), "reading the largest id");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Database> database,
+                                                             const StoreMeta& meta,
+                                                             const MappedBlocks* previous) {
+  auto state = std::make_unique<WriterState>(std::move(database), meta);
+  ENGRAM_RETURN_IF_ERROR(LoadCommit(*state));
+  ENGRAM_ASSIGN_OR_RETURN(state->catalog, Catalog::Load(*state->database));
+  if (state->catalog.end_row() > state->commit.next_row) {
+    return absl::DataLossError(
+        absl::StrFormat("the catalog names rows up to %d, and only %d were given",
+                        state->catalog.end_row(), state->commit.next_row));
+  }
+  ENGRAM_RETURN_IF_ERROR(LoadTombstones(*state));
+  ENGRAM_RETURN_IF_ERROR(LoadTail(*state));
+  ENGRAM_RETURN_IF_ERROR(LoadMaxId(*state));
+  ENGRAM_ASSIGN_OR_RETURN(
+      state->blocks,
+      MappedBlocks::Map(state->database, state->catalog, meta.dimension, previous));
+  return state;
+}
+
+void Publisher::Publish(const WriterState& state) {
+  auto view = std::make_shared<const View>(View::Parts{.database = state.database,
+                                                       .blocks = state.blocks,
+                                                       .tail = state.tail.View(),
+                                                       .tombstones = state.tombstones,
+                                                       .commit = state.commit,
+                                                       .dimension = state.meta.dimension});
+  {
+    absl::MutexLock lock(&mutex_);
+    current_.swap(view);
+  }
+  // The old view dies here, outside the lock: it may be the last pin of many files.
+}
+
+std::shared_ptr<const View> Publisher::Current() const {
+  absl::MutexLock lock(&mutex_);
+  return current_;
+}
+
+void Publisher::Clear() {
+  std::shared_ptr<const View> last;
+  absl::MutexLock lock(&mutex_);
+  current_.swap(last);
+}
+
+}  // namespace engram::storage
