@@ -1,5 +1,6 @@
 #include "storage/tombstones.h"
 
+#include <algorithm>
 #include <bit>
 #include <map>
 
