@@ -138,6 +138,19 @@ absl::StatusOr<absl::Span<const float>> View::FindEmbedding(std::uint64_t row, b
                              parts_.dimension);
 }
 
+std::uint64_t View::RocksHeapBytes() const {
+  rocksdb::DB& db = parts_.database->db();
+  std::uint64_t total = 0, part = 0;
+  for (const auto* property : {&rocksdb::DB::Properties::kCurSizeAllMemTables,
+                               &rocksdb::DB::Properties::kEstimateTableReadersMem}) {
+    if (db.GetAggregatedIntProperty(*property, &part)) total += part;
+  }
+  // The cache is one for all families: asked once.
+  rocksdb::ColumnFamilyHandle* any = parts_.database->family(Family::kIds);
+  if (db.GetIntProperty(any, rocksdb::DB::Properties::kBlockCacheUsage, &part)) total += part;
+  return total;
+}
+
 std::unique_ptr<rocksdb::Iterator> View::NewFamilyIterator(Family family, bool verify) const {
   return std::unique_ptr<rocksdb::Iterator>(
       parts_.database->db().NewIterator(Options(verify), parts_.database->family(family)));

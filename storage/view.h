@@ -73,6 +73,9 @@ class View {
   // kDataLoss when no block or tail chunk holds the row, or its block is damaged.
   absl::StatusOr<absl::Span<const float>> FindEmbedding(std::uint64_t row, bool verify) const;
 
+  // Returns: what RocksDB holds in memory: memtables, open tables, cache.
+  std::uint64_t RocksHeapBytes() const;
+
   // An iterator over `family` at this moment.
   std::unique_ptr<rocksdb::Iterator> NewFamilyIterator(Family family, bool verify) const;
 

@@ -1,0 +1,77 @@
+// Turns a group of requests into one RocksDB batch: gives nodes and rows, kills
+// the rows that are replaced, and commits all of it or, request by request, none.
+#ifndef ENGRAM_STORAGE_COMMITTER_H_
+#define ENGRAM_STORAGE_COMMITTER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "rocksdb/write_batch.h"
+#include "storage/commit_queue.h"
+#include "storage/writer_state.h"
+
+namespace engram::storage {
+
+// Adds `commit` with the next batch number to `batch`, writes it as `durability`
+// asks and, only when that is done, makes it the state's commit record. On an error
+// `state` may become broken; nothing else of it changes.
+absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord commit,
+                         rocksdb::WriteBatch& batch);
+
+// One group, used once, by whoever has the turn.
+class Committer {
+ public:
+  explicit Committer(WriterState& state) : state_(state), next_(state.commit) {}
+
+  // Sets the result of every request. The state is changed, and not published.
+  void Commit(absl::Span<CommitRequest* const> group);
+
+ private:
+  struct UndoHead {
+    std::uint64_t id;
+    std::optional<std::optional<MemoryHead>> before;  // nullopt: was not in heads_
+  };
+  struct UndoKey {
+    std::string key;
+    std::optional<std::optional<std::uint64_t>> before;
+  };
+
+  absl::Status AddRequest(const CommitRequest& request);
+  absl::Status AddPut(const Change& change, bool error_if_present);
+  absl::Status AddDelete(const Change& change);
+  absl::Status AddSetKey(const Change& change);
+  absl::Status RemoveKeys(std::uint64_t id);
+  void RollBack(const CommitRecord& next, std::size_t rows, std::size_t dead);
+  absl::Status Write(Durability durability);
+
+  // The head as this group has left it; nullopt: the id has none.
+  absl::StatusOr<std::optional<MemoryHead>> FindHead(std::uint64_t id);
+  absl::StatusOr<std::optional<std::uint64_t>> FindKeyOwner(const std::string& key);
+  void SetHead(std::uint64_t id, const MemoryHead& head);
+  void SetKeyOwner(const std::string& key, std::optional<std::uint64_t> owner);
+  void Put(Family family, std::string_view key, std::string_view value);
+  void Erase(Family family, std::string_view key);
+
+  WriterState& state_;
+  CommitRecord next_;
+  rocksdb::WriteBatch batch_;
+  absl::flat_hash_map<std::uint64_t, std::optional<MemoryHead>> heads_;
+  std::map<std::string, std::optional<std::uint64_t>> key_owners_;
+  std::vector<NewRow> rows_;
+  std::vector<std::uint64_t> dead_;
+  std::vector<UndoHead> undo_heads_;
+  std::vector<UndoKey> undo_keys_;
+  std::string scratch_;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_STORAGE_COMMITTER_H_

@@ -1,0 +1,239 @@
+#include "storage/maintenance.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "rocksdb/convenience.h"
+#include "rocksdb/metadata.h"
+#include "storage/base/status.h"
+#include "storage/committer.h"
+
+namespace engram::storage {
+namespace {
+
+NewRow RowOf(const RowSlice& slice, std::uint32_t i, std::uint32_t dimension) {
+  return {.row = slice.row(i),
+          .id = slice.ids[i],
+          .node = slice.nodes[i],
+          .norm = slice.norms[i],
+          .embedding = absl::MakeConstSpan(slice.embeddings + std::size_t{i} * dimension,
+                                           dimension)};
+}
+
+// Gives the live rows of `slice` to `writer` and the dead ones to `dropped`.
+absl::Status CopyLiveRows(const RowSlice& slice, std::uint32_t dimension,
+                          const Tombstones& tombstones, BlockFileWriter& writer,
+                          std::vector<std::uint64_t>& dropped) {
+  for (std::uint32_t i = 0; i < slice.count; ++i) {
+    if (tombstones.Contains(slice.row(i))) {
+      dropped.push_back(slice.row(i));
+    } else {
+      ENGRAM_RETURN_IF_ERROR(writer.Add(RowOf(slice, i, dimension)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+RowSlice SliceOf(const TailChunk& chunk, std::uint32_t size) {
+  return {.embeddings = chunk.embeddings(),
+          .norms = chunk.norms(),
+          .nodes = chunk.nodes(),
+          .ids = chunk.ids(),
+          .row_offsets = chunk.row_offsets(),
+          .first_row = chunk.first_row(),
+          .count = size,
+          .block = nullptr};
+}
+
+}  // namespace
+
+absl::Status Maintenance::Seal(bool everything) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::shared_ptr<const TailChunk>> chunks;
+  Tombstones tombstones;
+  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
+    if (everything) state_.tail.CloseChunk();
+    chunks = state_.tail.ClosedChunks();
+    tombstones = state_.tombstones;
+    return state_.broken;
+  }));
+  if (chunks.empty()) return absl::OkStatus();
+  Switch change;
+  change.sealed_chunks = chunks.size();
+  BlockFileWriter writer(*state_.database, state_.meta, /*generation=*/0, &state_.catalog);
+  for (const auto& chunk : chunks) {
+    const RowSlice slice = SliceOf(*chunk, chunk->size());
+    ENGRAM_RETURN_IF_ERROR(
+        CopyLiveRows(slice, state_.meta.dimension, tombstones, writer, change.dropped));
+    change.sealed_end = slice.end_row();
+  }
+  change.sealed_first = chunks.front()->first_row();
+  ENGRAM_ASSIGN_OR_RETURN(change.added, writer.Finish());
+  return Carry(std::move(change));
+}
+
+absl::Status Maintenance::Compact(double min_dead_fraction, const ProgressFunction& progress) {
+  ENGRAM_RETURN_IF_ERROR(Seal(/*everything=*/true));
+  return CompactFiles(min_dead_fraction, progress);
+}
+
+absl::Status Maintenance::CompactFiles(double min_dead_fraction, const ProgressFunction& progress) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<FileEntry> candidates;
+  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
+    for (const auto& [first_row, entry] : state_.catalog.files()) {
+      std::uint64_t rows = 0;
+      for (const BlockExtent& block : entry.blocks) rows += block.rows;
+      const std::uint64_t dead = state_.tombstones.CountIn(entry.first_row(), entry.end_row());
+      if (dead > 0 && static_cast<double>(dead) >= min_dead_fraction * static_cast<double>(rows)) {
+        candidates.push_back(entry);
+      }
+    }
+    return absl::OkStatus();
+  }));
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (progress && !progress(i, candidates.size())) {
+      return absl::CancelledError(
+          absl::StrFormat("compaction was cancelled after %d of %d files", i, candidates.size()));
+    }
+    ENGRAM_RETURN_IF_ERROR(CompactFile(candidates[i]));
+  }
+  if (progress) progress(candidates.size(), candidates.size());
+  return absl::OkStatus();
+}
+
+absl::Status Maintenance::CompactFile(const FileEntry& entry) {
+  if (entry.generation == std::numeric_limits<std::uint32_t>::max()) {
+    return absl::ResourceExhaustedError("all generations of a file are used up");
+  }
+  Tombstones tombstones;
+  std::shared_ptr<const MappedBlocks> blocks;
+  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
+    tombstones = state_.tombstones;
+    blocks = state_.blocks;
+    return absl::OkStatus();
+  }));
+  Switch change;
+  change.removed.push_back(entry);
+  BlockFileWriter writer(*state_.database, state_.meta, entry.generation + 1, nullptr);
+  for (const BlockExtent& extent : entry.blocks) {
+    const MappedBlock* block = blocks->Find(extent.first_row);
+    if (block == nullptr) return absl::InternalError("a block of the catalog is not mapped");
+    // Damage must not be copied under a fresh checksum.
+    ENGRAM_RETURN_IF_ERROR(block->Check());
+    ENGRAM_RETURN_IF_ERROR(CopyLiveRows(block->slice(), state_.meta.dimension, tombstones, writer,
+                                        change.dropped));
+  }
+  ENGRAM_ASSIGN_OR_RETURN(change.added, writer.Finish());
+  ENGRAM_RETURN_IF_ERROR(Carry(std::move(change)));
+  return DropFiles(entry);
+}
+
+absl::Status Maintenance::Carry(Switch change) {
+  Catalog catalog = state_.catalog;
+  for (const FileEntry& entry : change.removed) catalog.Remove(entry.first_row());
+  for (const BlockFile& file : change.added) catalog.Add(file.entry);
+  absl::Status status = Ingest(change.added);
+  std::shared_ptr<const MappedBlocks> blocks;
+  if (status.ok()) {
+    auto mapped = MappedBlocks::Map(state_.database, catalog, state_.meta.dimension,
+                                    state_.blocks.get());
+    status = mapped.status();
+    if (status.ok()) blocks = *std::move(mapped);
+  }
+  if (status.ok()) {
+    status = queue_.RunAlone(
+        [&] { return CommitSwitch(change, std::move(catalog), std::move(blocks)); });
+  }
+  if (status.ok()) return status;
+  blocks.reset();
+  std::error_code ignored;  // RemoveLeftovers gets what stays
+  for (const BlockFile& file : change.added) std::filesystem::remove(file.path, ignored);
+  // A batch that may be in the log may name them: then only a restart knows.
+  const absl::Status dropped = queue_.RunAlone(
+      [&] { return state_.broken.ok() ? DropOrphans() : absl::OkStatus(); });
+  return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
+}
+
+absl::Status Maintenance::Ingest(const std::vector<BlockFile>& files) {
+  if (files.empty()) return absl::OkStatus();
+  // The files are durable at once; the log before them must not be less so.
+  ENGRAM_RETURN_IF_ERROR(state_.database->SyncLog());
+  rocksdb::IngestExternalFileOptions options;
+  options.move_files = true;
+  options.write_global_seqno = false;
+  options.fail_if_not_bottommost_level = true;
+  std::vector<std::string> paths;
+  for (const BlockFile& file : files) paths.push_back(file.path);
+  return FromRocks(state_.database->db().IngestExternalFile(
+                       state_.database->family(Family::kBlocks), paths, options),
+                   "ingesting blocks");
+}
+
+absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,
+                                       std::shared_ptr<const MappedBlocks> blocks) {
+  rocksdb::WriteBatch batch;
+  const Database& database = *state_.database;
+  rocksdb::Status status;
+  const auto keep = [&status](const rocksdb::Status& step) {
+    if (status.ok()) status = step;
+  };
+  for (const FileEntry& entry : change.removed) {
+    keep(batch.Delete(database.family(Family::kCatalog), FileKey(entry.first_row())));
+  }
+  for (const BlockFile& file : change.added) {
+    keep(batch.Put(database.family(Family::kCatalog), FileKey(file.entry.first_row()),
+                   EncodeFileEntry(file.entry)));
+  }
+  if (change.sealed_chunks > 0) {
+    keep(batch.DeleteRange(database.family(Family::kTail), RowKey(change.sealed_first),
+                           RowKey(change.sealed_end)));
+  }
+  for (const std::uint64_t row : change.dropped) {
+    keep(batch.Delete(database.family(Family::kTombstones), RowKey(row)));
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(status, "building a batch"));
+  ENGRAM_RETURN_IF_ERROR(WriteCommit(state_, Durability::kPower, state_.commit, batch));
+  if (change.sealed_chunks > 0) state_.tail.DropChunks(change.sealed_chunks);
+  state_.tombstones = state_.tombstones.Without(change.dropped);
+  state_.catalog = std::move(catalog);
+  state_.blocks = std::move(blocks);
+  publisher_.Publish(state_);
+  return absl::OkStatus();
+}
+
+absl::Status Maintenance::DropFiles(const FileEntry& entry) {
+  const std::string first = EncodeBlockKey({entry.generation, entry.first_row(), ColumnKind{0}});
+  const std::string last = EncodeBlockKey(
+      {entry.generation, entry.blocks.back().first_row, ColumnKind{~std::uint32_t{0}}});
+  const rocksdb::Slice begin(first), end(last);
+  return FromRocks(rocksdb::DeleteFilesInRange(&state_.database->db(),
+                                               state_.database->family(Family::kBlocks), &begin,
+                                               &end),
+                   "dropping old blocks");
+}
+
+absl::Status Maintenance::DropOrphans() {
+  rocksdb::ColumnFamilyMetaData meta;
+  state_.database->db().GetColumnFamilyMetaData(state_.database->family(Family::kBlocks), &meta);
+  for (const rocksdb::LevelMetaData& level : meta.levels) {
+    for (const rocksdb::SstFileMetaData& file : level.files) {
+      const auto key = DecodeBlockKey(file.smallestkey);
+      const auto& files = state_.catalog.files();
+      const auto entry = key.has_value() ? files.find(key->first_row) : files.end();
+      if (entry != files.end() && entry->second.generation == key->generation) continue;
+      const rocksdb::Slice begin(file.smallestkey), end(file.largestkey);
+      ENGRAM_RETURN_IF_ERROR(FromRocks(
+          rocksdb::DeleteFilesInRange(&state_.database->db(),
+                                      state_.database->family(Family::kBlocks), &begin, &end),
+          "dropping blocks that no seal or compaction finished"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace engram::storage

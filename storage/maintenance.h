@@ -1,0 +1,72 @@
+// Sealing and compaction: the two ways rows get from one place to another while
+// everything goes on.
+//
+// Both work alike: write new files of blocks; ingest them, durable but named by
+// nobody; then one synced batch in which the catalog switches to them and what
+// they replace goes. Before that batch the new blocks are orphans, after it the
+// old ones are, and there is no moment in between.
+#ifndef ENGRAM_STORAGE_MAINTENANCE_H_
+#define ENGRAM_STORAGE_MAINTENANCE_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/block_file_writer.h"
+#include "storage/commit_queue.h"
+#include "storage/store_files.h"
+#include "storage/writer_state.h"
+
+namespace engram::storage {
+
+// Thread-safe; one seal or compaction at a time.
+class Maintenance {
+ public:
+  Maintenance(WriterState& state, CommitQueue& queue, Publisher& publisher)
+      : state_(state), queue_(queue), publisher_(publisher) {}
+
+  // Seals the full chunks of the tail; with `everything` the last one too.
+  absl::Status Seal(bool everything) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Seals everything, then CompactFiles.
+  absl::Status Compact(double min_dead_fraction, const ProgressFunction& progress)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Rewrites the files of which at least `min_dead_fraction`, and one row, is dead.
+  absl::Status CompactFiles(double min_dead_fraction, const ProgressFunction& progress)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Drops block files that the catalog does not name. Called at open, before
+  // anybody else is there, and after a step that failed.
+  absl::Status DropOrphans();
+
+ private:
+  // What a switch of the catalog takes away and puts in its place.
+  struct Switch {
+    std::vector<FileEntry> removed;
+    std::vector<BlockFile> added;
+    std::size_t sealed_chunks = 0;
+    std::uint64_t sealed_first = 0, sealed_end = 0;  // rows of those chunks
+    std::vector<std::uint64_t> dropped;              // dead rows that are nowhere any more
+  };
+
+  absl::Status CompactFile(const FileEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Carry(Switch change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Ingest(const std::vector<BlockFile>& files);
+  absl::Status CommitSwitch(const Switch& change, Catalog catalog,
+                            std::shared_ptr<const MappedBlocks> blocks);
+  absl::Status DropFiles(const FileEntry& entry);
+
+  WriterState& state_;
+  CommitQueue& queue_;
+  Publisher& publisher_;
+  // Catalog and blocks of the state change only under it, and with the turn.
+  absl::Mutex mutex_;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_STORAGE_MAINTENANCE_H_
