@@ -77,6 +77,9 @@ class Database {
 // others share `cache`; null: no cache.
 rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
                                            const std::shared_ptr<rocksdb::Cache>& cache);
+// Returns: the version of the RocksDB that is linked, as "7.8.3".
+std::string RocksVersion();
+
 rocksdb::DBOptions OpenOptions(bool read_only);
 
 }  // namespace engram::storage

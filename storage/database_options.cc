@@ -5,6 +5,7 @@
 #include "rocksdb/cache.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/table.h"
+#include "rocksdb/version.h"
 #include "storage/database.h"
 #include "storage/format/block_format.h"
 
@@ -61,6 +62,10 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
   options.bottommost_compression = rocksdb::kNoCompression;
   options.write_buffer_size = kMemtableBytes;
   return options;
+}
+
+std::string RocksVersion() {
+  return rocksdb::GetRocksVersionAsString(/*with_patch=*/true);
 }
 
 rocksdb::DBOptions OpenOptions(bool read_only) {

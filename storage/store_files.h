@@ -66,7 +66,6 @@ struct ImportedMemory {
 using MemorySource = absl::FunctionRef<absl::StatusOr<bool>(ImportedMemory*)>;
 struct ImportCounts {
   std::uint64_t memories = 0;
-  std::uint64_t rows_in_blocks = 0;
 };
 
 // Called with (done, total); false cancels.

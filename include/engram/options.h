@@ -115,8 +115,7 @@ struct SearchOptions : ReadOptions {
 };
 
 struct ImportOptions {
-  // How the rows that do not go into blocks of their own are written; those
-  // that do are always power-safe. Default: kPower.
+  // How each chunk is written. Default: kPower.
   Durability durability = Durability::kPower;
 
   // The number of memories if it is known, for Progress::total. Default: 0.

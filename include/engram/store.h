@@ -144,8 +144,7 @@ struct ImportRow {
 using ImportSource = absl::FunctionRef<absl::StatusOr<bool>(ImportRow* row)>;
 
 struct ImportReport {
-  std::uint64_t memories = 0;        // imported
-  std::uint64_t rows_in_blocks = 0;  // of these, written straight into blocks
+  std::uint64_t memories = 0;  // imported
 };
 
 class Store {
@@ -187,9 +186,8 @@ class Store {
   virtual absl::Status Write(const WriteOptions& options, const WriteBatch& batch) = 0;
 
   // Reads `source` to its end and stores what it gives, as Put and SetKey
-  // would, in chunks of some ten megabytes. Embeddings of new ids are written
-  // straight into sealed blocks, once. Each chunk is atomic; on an error the
-  // chunks before it stay, and the message says how many memories that is.
+  // would, in chunks of some megabytes. Each chunk is atomic; on an error the
+  // chunks before it stay.
   virtual absl::StatusOr<ImportReport> Import(const ImportOptions& options,
                                               ImportSource source) = 0;
 

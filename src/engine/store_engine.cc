@@ -1,0 +1,244 @@
+#include "engine/store_engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "engine/snapshot.h"
+#include "engine/vectors.h"
+#include "engram/version.h"
+#include "storage/base/status.h"
+
+namespace engram::engine {
+namespace {
+
+static_assert(static_cast<int>(Durability::kNone) == static_cast<int>(storage::Durability::kNone));
+static_assert(static_cast<int>(Durability::kProcess) ==
+              static_cast<int>(storage::Durability::kProcess));
+static_assert(static_cast<int>(Durability::kPower) ==
+              static_cast<int>(storage::Durability::kPower));
+static_assert(kMaxDimension == storage::kMaxDimensionOnDisk);
+
+storage::Durability ToStorage(Durability durability) {
+  return static_cast<storage::Durability>(durability);
+}
+
+absl::Status CheckDurability(Durability durability) {
+  if (durability <= Durability::kPower) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("durability is %d; it must be 0, 1 or 2", static_cast<int>(durability)));
+}
+
+absl::Status CheckText(std::string_view whose, std::string_view what, std::string_view text,
+                       std::size_t least, std::size_t most) {
+  if (text.size() >= least && text.size() <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat("%s: the %s has %d bytes; %d to %d are allowed",
+                                                    whose, what, text.size(), least, most));
+}
+
+storage::ProgressFunction ToStorage(const ProgressCallback& progress, std::string_view stage) {
+  if (!progress) return nullptr;
+  return [&progress, stage](std::uint64_t done, std::uint64_t total) {
+    return progress({.stage = stage, .done = done, .total = total});
+  };
+}
+
+}  // namespace
+
+StoreEngine::StoreEngine(const StoreOptions& options, std::unique_ptr<storage::StoreFiles> files,
+                         const engram_kernels& kernels)
+    : options_(options),
+      threads_(options.search_threads != 0
+                   ? options.search_threads
+                   : std::clamp(std::thread::hardware_concurrency(), 1u, 256u)),
+      kernels_(kernels),
+      files_(std::move(files)) {}
+
+StoreEngine::~StoreEngine() {
+  // Held snapshots keep their view and its files; errors are Close()'s to tell.
+  files_->Close().IgnoreError();
+}
+
+absl::StatusOr<std::unique_ptr<Holds::Hold>> StoreEngine::BeginCall() const {
+  auto hold = Holds::Take(holds_, Holds::Kind::kCall);
+  if (hold == nullptr) return absl::FailedPreconditionError("the store is closed");
+  return hold;
+}
+
+absl::StatusOr<std::unique_ptr<Holds::Hold>> StoreEngine::BeginWrite() const {
+  ENGRAM_ASSIGN_OR_RETURN(auto hold, BeginCall());
+  if (options_.read_only) {
+    return absl::FailedPreconditionError("the store was opened read-only");
+  }
+  return hold;
+}
+
+absl::StatusOr<std::shared_ptr<const storage::View>> StoreEngine::ViewFor(
+    const ReadOptions& options) const {
+  if (options.snapshot == nullptr) return files_->CurrentView();
+  const auto* snapshot = static_cast<const ViewSnapshot*>(options.snapshot.get());
+  if (snapshot->store() != holds_.get()) {
+    return absl::InvalidArgumentError("the snapshot is of another store");
+  }
+  return snapshot->view();
+}
+
+absl::StatusOr<storage::Change> StoreEngine::CheckOp(const WriteBatch::Op& op,
+                                                     std::size_t index) const {
+  const std::string whose = absl::StrFormat("entry %d, id %d", index, op.id);
+  storage::Change change;
+  change.kind = storage::Change::Kind::kDelete;
+  change.id = op.id;
+  switch (op.kind) {
+    case WriteBatch::OpKind::kPut:
+      change.kind = storage::Change::Kind::kPut;
+      ENGRAM_RETURN_IF_ERROR(CheckText(whose, "payload", op.bytes, 0, kMaxPayloadBytes));
+      if (!op.vector.empty()) {
+        ENGRAM_ASSIGN_OR_RETURN(
+            change.norm, CheckVector(whose, op.vector, files_->meta().dimension, metric()));
+      }
+      break;
+    case WriteBatch::OpKind::kSetKey:
+      change.kind = storage::Change::Kind::kSetKey;
+      ENGRAM_RETURN_IF_ERROR(CheckText(whose, "key", op.bytes, 1, kMaxKeyBytes));
+      break;
+    case WriteBatch::OpKind::kDelete: break;
+  }
+  change.vector = op.vector;
+  change.bytes = op.bytes;
+  return change;
+}
+
+absl::Status StoreEngine::Write(const WriteOptions& options, const WriteBatch& batch) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
+  ENGRAM_RETURN_IF_ERROR(CheckDurability(options.durability));
+  std::vector<storage::Change> changes;
+  changes.reserve(batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    ENGRAM_ASSIGN_OR_RETURN(changes.emplace_back(), CheckOp(batch.op(i), i));
+  }
+  if (changes.empty()) return absl::OkStatus();
+  return files_->Write(ToStorage(options.durability), options.error_if_present, changes);
+}
+
+absl::Status StoreEngine::Put(const WriteOptions& options, MemoryId id,
+                              absl::Span<const float> vector, std::string_view payload) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
+  ENGRAM_RETURN_IF_ERROR(CheckDurability(options.durability));
+  ENGRAM_ASSIGN_OR_RETURN(
+      const storage::Change change,
+      CheckOp({.kind = WriteBatch::OpKind::kPut, .id = id, .vector = vector, .bytes = payload}, 0));
+  return files_->Write(ToStorage(options.durability), options.error_if_present, {&change, 1});
+}
+
+absl::Status StoreEngine::Delete(const WriteOptions& options, MemoryId id) {
+  WriteBatch batch;
+  batch.Delete(id);
+  return Write(options, batch);
+}
+
+absl::StatusOr<ImportReport> StoreEngine::Import(const ImportOptions& options,
+                                                 ImportSource source) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
+  ENGRAM_RETURN_IF_ERROR(CheckDurability(options.durability));
+  std::uint64_t ordinal = 0;
+  ImportRow row;
+  const auto checked = [&](storage::ImportedMemory* memory) -> absl::StatusOr<bool> {
+    row = {};
+    const auto more = source(&row);
+    if (!more.ok() || !*more) return more;
+    std::string whose = absl::StrFormat("memory %d of the import", ordinal++);
+    if (row.id.has_value()) whose += absl::StrFormat(", id %d", *row.id);
+    ENGRAM_RETURN_IF_ERROR(CheckText(whose, "payload", row.payload, 0, kMaxPayloadBytes));
+    for (const std::string& key : row.keys) {
+      ENGRAM_RETURN_IF_ERROR(CheckText(whose, "key", key, 1, kMaxKeyBytes));
+    }
+    memory->norm = 0.0f;
+    if (!row.vector.empty()) {
+      ENGRAM_ASSIGN_OR_RETURN(memory->norm,
+                              CheckVector(whose, row.vector, files_->meta().dimension, metric()));
+    }
+    memory->id = row.id;
+    memory->vector = row.vector;
+    memory->payload = row.payload;
+    memory->keys = row.keys;
+    return true;
+  };
+  ENGRAM_ASSIGN_OR_RETURN(const storage::ImportCounts counts,
+                          files_->Import(ToStorage(options.durability), options.expected,
+                                         ToStorage(options.progress, "import"), checked));
+  return ImportReport{.memories = counts.memories};
+}
+
+absl::Status StoreEngine::Flush() {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginCall());
+  return files_->Flush();
+}
+
+absl::Status StoreEngine::Seal() {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
+  return files_->Seal();
+}
+
+absl::Status StoreEngine::Compact(const CompactOptions& options) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
+  if (!(options.min_dead_fraction >= 0.0 && options.min_dead_fraction <= 1.0)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "min_dead_fraction is %g; 0 to 1 is allowed", options.min_dead_fraction));
+  }
+  return files_->Compact(options.min_dead_fraction, ToStorage(options.progress, "compact"));
+}
+
+absl::Status StoreEngine::Backup(const BackupOptions& options, const std::string& directory) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
+  return files_->Backup(directory, ToStorage(options.progress, "backup"));
+}
+
+absl::StatusOr<VerifyReport> StoreEngine::Verify(const VerifyOptions& options) const {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginCall());
+  ENGRAM_ASSIGN_OR_RETURN(
+      storage::FilesReport found,
+      files_->Verify(options.read_every_block, ToStorage(options.progress, "verify")));
+  return VerifyReport{.blocks = found.blocks,
+                      .bytes = found.bytes,
+                      .memories = found.memories,
+                      .corrupt_blocks = found.corrupt_blocks,
+                      .findings = std::move(found.findings)};
+}
+
+absl::Status StoreEngine::Refresh() {
+  ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginCall());
+  return files_->Refresh();
+}
+
+StoreStats StoreEngine::Stats() const {
+  StoreStats stats;
+  const auto hold = BeginCall();
+  if (!hold.ok()) return stats;
+  const auto view = files_->CurrentView();
+  const storage::FilesStats files = files_->Stats();
+  stats.memories = view->memories();
+  stats.rows = view->live_rows();
+  stats.tail_rows = files.tail_rows;
+  stats.dead_rows = files.dead_rows;
+  stats.blocks = files.blocks;
+  stats.dimension = files_->meta().dimension;
+  stats.metric = metric();
+  stats.bytes_on_disk = files.bytes_on_disk;
+  stats.bytes_mapped = files.bytes_mapped;
+  stats.bytes_heap = files.bytes_heap;
+  stats.wal_bytes = files.wal_bytes;
+  stats.kernel = kernels_.name;
+  stats.format = files_->meta().format_version;
+  stats.backend = BackendVersion();
+  return stats;
+}
+
+absl::Status StoreEngine::Close() {
+  ENGRAM_RETURN_IF_ERROR(holds_->Close());
+  return files_->Close();
+}
+
+}  // namespace engram::engine

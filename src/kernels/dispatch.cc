@@ -1,0 +1,42 @@
+#include "kernels/dispatch.h"
+
+extern "C" {
+#if defined(__x86_64__)
+extern const engram_kernels engram_kernels_cpp_v4;
+extern const engram_kernels engram_kernels_cpp_v3;
+extern const engram_kernels engram_kernels_cpp_v2;
+#endif
+extern const engram_kernels engram_kernels_cpp_baseline;
+}
+
+namespace engram::kernels {
+
+Choices AllKernels() {
+#if defined(__x86_64__)
+  // GCC 12 and Clang 14 know no level names here; these features are what the
+  // levels have that the ones below have not, and that the kernels can use.
+  static const bool v2 = __builtin_cpu_supports("sse4.2") != 0;
+  static const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  static const bool v4 = v3 && __builtin_cpu_supports("avx512f") &&
+                         __builtin_cpu_supports("avx512bw") &&
+                         __builtin_cpu_supports("avx512cd") &&
+                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  static const Choice choices[] = {{&engram_kernels_cpp_v4, v4},
+                                   {&engram_kernels_cpp_v3, v3},
+                                   {&engram_kernels_cpp_v2, v2},
+                                   {&engram_kernels_cpp_baseline, true}};
+#else
+  static const Choice choices[] = {{&engram_kernels_cpp_baseline, true}};
+#endif
+  return {choices, sizeof choices / sizeof choices[0]};
+}
+
+const engram_kernels* FindKernels(std::string_view name) {
+  for (const Choice& choice : AllKernels()) {
+    if (choice.usable && (name.empty() || name == choice.table->name)) return choice.table;
+  }
+  return nullptr;
+}
+
+}  // namespace engram::kernels

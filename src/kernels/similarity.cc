@@ -1,0 +1,87 @@
+// Dot product and squared L2 distance over a block of rows, one row at a time
+// with several independent accumulators of the level's own vector width.
+// Compiled once per level: the macros ENGRAM_KERNEL_* say which. C headers only,
+// so that no shared inline function is emitted with a higher instruction set.
+#include <stddef.h>
+#include <string.h>
+
+#include "abi.h"
+
+namespace {
+
+constexpr size_t kLanes = ENGRAM_KERNEL_LANES;
+constexpr size_t kAccumulators = ENGRAM_KERNEL_ACCUMULATORS;
+constexpr size_t kStep = kLanes * kAccumulators;
+
+typedef float Vector __attribute__((vector_size(ENGRAM_KERNEL_LANES * 4)));
+
+inline Vector Load(const float* from) {
+  Vector vector;
+  memcpy(&vector, from, sizeof vector);
+  return vector;
+}
+
+inline Vector LoadPart(const float* from, size_t floats) {
+  Vector vector = {};
+  memcpy(&vector, from, floats * sizeof(float));
+  return vector;
+}
+
+struct Dot {
+  static Vector Add(Vector sum, Vector a, Vector b) { return sum + a * b; }
+};
+struct L2 {
+  static Vector Add(Vector sum, Vector a, Vector b) {
+    const Vector difference = a - b;
+    return sum + difference * difference;
+  }
+};
+
+inline float Reduce(Vector* sums) {
+  for (size_t half = kAccumulators / 2; half > 0; half /= 2) {
+    for (size_t a = 0; a < half; ++a) sums[a] = sums[a] + sums[a + half];
+  }
+  float lanes[kLanes];
+  memcpy(lanes, &sums[0], sizeof lanes);
+  for (size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (size_t l = 0; l < half; ++l) lanes[l] = lanes[l] + lanes[l + half];
+  }
+  return lanes[0];
+}
+
+template <typename Op>
+inline float ScoreRow(const float* query, const float* row, size_t dimension) {
+  Vector sums[kAccumulators] = {};
+  size_t i = 0;
+  for (; i + kStep <= dimension; i += kStep) {
+    for (size_t a = 0; a < kAccumulators; ++a) {
+      sums[a] = Op::Add(sums[a], Load(query + i + a * kLanes), Load(row + i + a * kLanes));
+    }
+  }
+  for (size_t a = 0; i < dimension; ++a, i += kLanes) {
+    const size_t left = dimension - i;
+    if (left >= kLanes) {
+      sums[a] = Op::Add(sums[a], Load(query + i), Load(row + i));
+    } else {
+      sums[a] = Op::Add(sums[a], LoadPart(query + i, left), LoadPart(row + i, left));
+    }
+  }
+  return Reduce(sums);
+}
+
+template <typename Op>
+void ScoreRows(const float* query, const float* rows, size_t count, size_t dimension, size_t pitch,
+               float* out) {
+  for (size_t i = 0; i < count; ++i) {
+    out[i] = ScoreRow<Op>(query, rows + i * pitch, dimension);
+  }
+}
+
+}  // namespace
+
+extern "C" {
+extern const engram_kernels ENGRAM_KERNEL_TABLE;
+const engram_kernels ENGRAM_KERNEL_TABLE = {
+    ENGRAM_KERNEL_NAME, kLanes, kAccumulators, ENGRAM_KERNEL_FMA, ScoreRows<Dot>, ScoreRows<L2>,
+};
+}
