@@ -14,7 +14,7 @@ target_include_directories(engram PUBLIC
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(engram
   PUBLIC absl::status absl::statusor absl::span absl::function_ref
-  PRIVATE RocksDB::rocksdb-shared absl::synchronization absl::strings absl::str_format
+  PRIVATE RocksDB::rocksdb-shared absl::flat_hash_map absl::synchronization absl::strings absl::str_format
           absl::time Threads::Threads)
 if(ENGRAM_SANITIZE)
   target_link_options(engram PUBLIC -fsanitize=${ENGRAM_SANITIZE})

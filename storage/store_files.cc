@@ -40,16 +40,19 @@ DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
           .block_cache_bytes = options.block_cache_bytes};
 }
 
+absl::Status CheckCreation(const FilesOptions& options) {
+  if (options.dimension != 0) return absl::OkStatus();
+  return absl::InvalidArgumentError("dimension is 0; a new store needs one of 1 to 65536");
+}
+
 absl::StatusOr<StoreMeta> CreateStore(const FilesOptions& options, Database& database) {
+  ENGRAM_RETURN_IF_ERROR(CheckCreation(options));
   const StoreMeta meta{.format_version = kFormatVersion,
                        .dimension = options.dimension,
                        .metric = options.metric == 0 ? std::uint8_t{1} : options.metric,
                        .rows_per_block = options.rows_per_block != 0
                                              ? options.rows_per_block
                                              : DefaultRowsPerBlock(options.dimension)};
-  if (meta.dimension == 0) {
-    return absl::InvalidArgumentError("dimension is 0; a new store needs one of 1 to 65536");
-  }
   rocksdb::WriteBatch batch;
   const rocksdb::Slice key(kMetaKey.data(), kMetaKey.size());
   const rocksdb::Slice commit_key(kCommitKey.data(), kCommitKey.size());
@@ -381,6 +384,11 @@ std::uint32_t DefaultRowsPerBlock(std::uint32_t dimension) {
 
 absl::StatusOr<std::unique_ptr<StoreFiles>> StoreFiles::Open(const FilesOptions& options,
                                                              const std::string& path) {
+  if (options.create_if_missing && !options.read_only) {
+    // Before anything is made on the disk.
+    ENGRAM_ASSIGN_OR_RETURN(const DirectoryState there, ClassifyDirectory(path));
+    if (there != DirectoryState::kDatabase) ENGRAM_RETURN_IF_ERROR(CheckCreation(options));
+  }
   ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options), path));
   ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, LoadMeta(options, *database));
   ENGRAM_ASSIGN_OR_RETURN(auto state, LoadWriterState(std::move(database), meta, nullptr));
