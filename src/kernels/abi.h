@@ -5,8 +5,9 @@
  * instruction set and reached only through its level's table.
  *
  * Order of summation: element i of a row belongs to partial sum i % (lanes x
- * accumulators); the partial sums are then added by halving: accumulator a with
- * a + A/2, ..., lane l with l + L/2, .... A score depends on the values alone,
+ * accumulators), but the last (dimension % lanes) elements belong to the last
+ * lanes of the last accumulator; the partial sums are then added by halving:
+ * accumulator a with a + A/2, ..., lane l with l + L/2, .... A score depends on the values alone,
  * never on where a row lies. Tables with equal lanes, accumulators and fma are
  * one class and give equal bits. */
 #ifndef ENGRAM_KERNELS_ABI_H_

@@ -21,10 +21,30 @@ inline Vector Load(const float* from) {
   return vector;
 }
 
-inline Vector LoadPart(const float* from, size_t floats) {
+typedef int Mask __attribute__((vector_size(ENGRAM_KERNEL_LANES * 4)));
+
+// The last floats of a row that fill no vector, taken as the vector that ends with
+// the row, less the lanes that were counted before.
+struct Tail {
+  size_t floats;
+  Mask keep;
+};
+
+inline Tail TailOf(size_t dimension) {
+  Tail tail = {dimension % kLanes, {}};
+  for (size_t l = 0; l < kLanes; ++l) tail.keep[l] = l >= kLanes - tail.floats ? -1 : 0;
+  return tail;
+}
+
+inline Vector LoadTail(const float* row, size_t dimension, const Tail& tail) {
   Vector vector = {};
-  memcpy(&vector, from, floats * sizeof(float));
-  return vector;
+  if (dimension >= kLanes) {
+    vector = Load(row + dimension - kLanes);
+  } else {
+    // Nothing lies before the row that may be read.
+    for (size_t i = 0; i < dimension; ++i) vector[kLanes - dimension + i] = row[i];
+  }
+  return (Vector)((Mask)vector & tail.keep);
 }
 
 struct Dot {
@@ -50,7 +70,8 @@ inline float Reduce(Vector* sums) {
 }
 
 template <typename Op>
-inline float ScoreRow(const float* query, const float* row, size_t dimension) {
+inline float ScoreRow(const float* query, Vector query_tail, const float* row, size_t dimension,
+                      const Tail& tail) {
   Vector sums[kAccumulators] = {};
   size_t i = 0;
   for (; i + kStep <= dimension; i += kStep) {
@@ -58,13 +79,16 @@ inline float ScoreRow(const float* query, const float* row, size_t dimension) {
       sums[a] = Op::Add(sums[a], Load(query + i + a * kLanes), Load(row + i + a * kLanes));
     }
   }
-  for (size_t a = 0; i < dimension; ++a, i += kLanes) {
-    const size_t left = dimension - i;
-    if (left >= kLanes) {
-      sums[a] = Op::Add(sums[a], Load(query + i), Load(row + i));
-    } else {
-      sums[a] = Op::Add(sums[a], LoadPart(query + i, left), LoadPart(row + i, left));
-    }
+  // Unrolled, so that the sums stay in registers.
+#pragma GCC unroll 8
+  for (size_t a = 0; a + 1 < kAccumulators; ++a) {
+    if (i + kLanes > dimension) break;
+    sums[a] = Op::Add(sums[a], Load(query + i), Load(row + i));
+    i += kLanes;
+  }
+  if (tail.floats > 0) {
+    sums[kAccumulators - 1] =
+        Op::Add(sums[kAccumulators - 1], query_tail, LoadTail(row, dimension, tail));
   }
   return Reduce(sums);
 }
@@ -72,8 +96,10 @@ inline float ScoreRow(const float* query, const float* row, size_t dimension) {
 template <typename Op>
 void ScoreRows(const float* query, const float* rows, size_t count, size_t dimension, size_t pitch,
                float* out) {
+  const Tail tail = TailOf(dimension);
+  const Vector query_tail = LoadTail(query, dimension, tail);
   for (size_t i = 0; i < count; ++i) {
-    out[i] = ScoreRow<Op>(query, rows + i * pitch, dimension);
+    out[i] = ScoreRow<Op>(query, query_tail, rows + i * pitch, dimension, tail);
   }
 }
 
