@@ -14,6 +14,7 @@
 #define ENGRAM_KERNELS_ABI_H_
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,13 +25,56 @@ extern "C" {
 typedef void engram_dot_kernel(const float* query, const float* rows, size_t count,
                                size_t dimension, size_t pitch, float* out);
 
+/* The edges of `count` nodes in a row, the first of which is `first_node`: node
+ * first_node + i has edges offsets[i] up to offsets[i + 1], which ascend; edge e
+ * goes to (in a transpose: comes from) node targets[e] with weights[e]. */
+typedef struct engram_edges {
+  const uint32_t* offsets; /* count + 1 of them */
+  const uint32_t* targets;
+  const float* weights;
+  uint32_t first_node;
+  uint32_t count;
+} engram_edges;
+
+/* The three forms of a spreading step. `activation` and `next` are by node, of
+ * all nodes, and do not overlap. A product is rounded before it is added, in
+ * every table, so that all tables give equal bits for one form.
+ *
+ * Push: for each node s of the run in ascending order whose activation is not
+ * zero, and each of its edges in order, next[target] += activation[s] * weight. */
+typedef void engram_push_kernel(const engram_edges* edges, const float* activation, float* next);
+
+/* Pull, over a transpose: next[t] += (p0 + p2) + (p1 + p3), where edge j of
+ * node t, counted from 0, adds activation[source] * weight to p(j % 4). */
+typedef void engram_pull_kernel(const engram_edges* edges, const float* activation, float* next);
+
+/* Frontier: push from the `active_count` nodes of `active` alone, in that order;
+ * all lie in the run. A target t with seen[t] == 0 gets seen[t] = 1 and
+ * is appended to `touched`, which holds touched_count nodes and has room for
+ * every node. Returns the new touched_count. Same bits as push when `active`
+ * ascends and holds every node that is not zero. */
+typedef size_t engram_frontier_kernel(const engram_edges* edges, const uint32_t* active,
+                                      size_t active_count, const float* activation, float* next,
+                                      uint8_t* seen, uint32_t* touched, size_t touched_count);
+
+/* out[i] = strength[i] * 2^-(age[i] / half_life), within 4 ulp where the result
+ * is normal; a subnormal result may be zero. Ages below zero count as zero, a NaN
+ * age gives zero. `half_life` is positive and finite, in the unit of the ages.
+ * out may be strength. All tables give equal bits. */
+typedef void engram_decay_kernel(const float* strength, const float* age, size_t count,
+                                 float half_life, float* out);
+
 typedef struct engram_kernels {
   const char* name;      /* "cpp-v3" */
-  unsigned lanes;
+  unsigned lanes;        /* this, accumulators and fma say the class of dot and l2_squared */
   unsigned accumulators;
   int fma;               /* products are added unrounded */
   engram_dot_kernel* dot;         /* sum of q[i] * x[i] */
   engram_dot_kernel* l2_squared;  /* sum of (q[i] - x[i])^2 */
+  engram_push_kernel* push;
+  engram_pull_kernel* pull;
+  engram_frontier_kernel* frontier;
+  engram_decay_kernel* decay;
 } engram_kernels;
 
 #ifdef __cplusplus
