@@ -51,16 +51,16 @@ typedef void engram_pull_kernel(const engram_edges* edges, const float* activati
 /* Frontier: push from the `active_count` nodes of `active` alone, in that order;
  * all lie in the run. A target t with seen[t] == 0 gets seen[t] = 1 and
  * is appended to `touched`, which holds touched_count nodes and has room for
- * every node. Returns the new touched_count. Same bits as push when `active`
+ * every node and one more. Returns the new touched_count. Same bits as push when `active`
  * ascends and holds every node that is not zero. */
 typedef size_t engram_frontier_kernel(const engram_edges* edges, const uint32_t* active,
                                       size_t active_count, const float* activation, float* next,
                                       uint8_t* seen, uint32_t* touched, size_t touched_count);
 
-/* out[i] = strength[i] * 2^-(age[i] / half_life), within 4 ulp where the result
- * is normal; a subnormal result may be zero. Ages below zero count as zero, a NaN
- * age gives zero. `half_life` is positive and finite, in the unit of the ages.
- * out may be strength. All tables give equal bits. */
+/* out[i] = strength[i] * 2^-t, t = age[i] / half_life rounded to f32, within 4 ulp
+ * where t <= 252 and the result is normal; zero where t > 252. Ages below zero
+ * count as zero, a NaN age gives zero. `half_life` is positive and finite, in the unit of
+ * the ages; strengths are finite. out may be strength. All tables give equal bits. */
 typedef void engram_decay_kernel(const float* strength, const float* age, size_t count,
                                  float half_life, float* out);
 

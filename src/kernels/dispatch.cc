@@ -5,6 +5,8 @@ extern "C" {
 extern const engram_kernels engram_kernels_cpp_v4;
 extern const engram_kernels engram_kernels_cpp_v3;
 extern const engram_kernels engram_kernels_cpp_v2;
+#elif defined(__aarch64__)
+extern const engram_kernels engram_kernels_cpp_neon;
 #endif
 extern const engram_kernels engram_kernels_cpp_baseline;
 }
@@ -25,6 +27,10 @@ Choices AllKernels() {
   static const Choice choices[] = {{&engram_kernels_cpp_v4, v4},
                                    {&engram_kernels_cpp_v3, v3},
                                    {&engram_kernels_cpp_v2, v2},
+                                   {&engram_kernels_cpp_baseline, true}};
+#elif defined(__aarch64__)
+  // Every aarch64 CPU has NEON.
+  static const Choice choices[] = {{&engram_kernels_cpp_neon, true},
                                    {&engram_kernels_cpp_baseline, true}};
 #else
   static const Choice choices[] = {{&engram_kernels_cpp_baseline, true}};

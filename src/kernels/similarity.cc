@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "abi.h"
+#include "level.h"
 
 namespace {
 
@@ -57,16 +57,21 @@ struct L2 {
   }
 };
 
+// Adds the upper half of the first 2 * `half` lanes to the lower.
+inline Vector Fold(Vector sum, int half) {
+  Mask order = {};
+  for (size_t l = 0; l < kLanes; ++l) order[l] = (int)(l + half) % (int)kLanes;
+  return sum + __builtin_shuffle(sum, order);
+}
+
 inline float Reduce(Vector* sums) {
   for (size_t half = kAccumulators / 2; half > 0; half /= 2) {
     for (size_t a = 0; a < half; ++a) sums[a] = sums[a] + sums[a + half];
   }
-  float lanes[kLanes];
-  memcpy(lanes, &sums[0], sizeof lanes);
-  for (size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (size_t l = 0; l < half; ++l) lanes[l] = lanes[l] + lanes[l + half];
-  }
-  return lanes[0];
+  Vector sum = sums[0];
+#pragma GCC unroll 8
+  for (size_t half = kLanes / 2; half > 0; half /= 2) sum = Fold(sum, (int)half);
+  return sum[0];
 }
 
 template <typename Op>
@@ -106,8 +111,15 @@ void ScoreRows(const float* query, const float* rows, size_t count, size_t dimen
 }  // namespace
 
 extern "C" {
-extern const engram_kernels ENGRAM_KERNEL_TABLE;
-const engram_kernels ENGRAM_KERNEL_TABLE = {
-    ENGRAM_KERNEL_NAME, kLanes, kAccumulators, ENGRAM_KERNEL_FMA, ScoreRows<Dot>, ScoreRows<L2>,
-};
+
+void ENGRAM_KERNEL(dot)(const float* query, const float* rows, size_t count, size_t dimension,
+                        size_t pitch, float* out) {
+  ScoreRows<Dot>(query, rows, count, dimension, pitch, out);
 }
+
+void ENGRAM_KERNEL(l2_squared)(const float* query, const float* rows, size_t count,
+                               size_t dimension, size_t pitch, float* out) {
+  ScoreRows<L2>(query, rows, count, dimension, pitch, out);
+}
+
+}  // extern "C"
