@@ -74,6 +74,7 @@ rocksdb::DBOptions OpenOptions(bool read_only) {
   options.allow_mmap_reads = true;
   options.max_open_files = -1;
   options.advise_random_on_open = false;  // true made a cold first scan fifteen times slower
+  options.db_host_id.clear();  // else every table file names the machine it was written on
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.skip_stats_update_on_db_open = true;

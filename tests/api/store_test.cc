@@ -337,5 +337,22 @@ TEST_F(StoreTest, SealedRowsLieAlignedInTheMappingOfATableFile) {
   EXPECT_TRUE(mapped);
 }
 
+// A store may be given away; the name of the machine it was made on is not the reader's business.
+TEST_F(StoreTest, NoFileNamesTheMachine) {
+  auto store = OpenStore();
+  for (MemoryId id = 0; id < 100; ++id) ASSERT_TRUE(store->Put({}, id, Unit(id % 4)).ok());
+  ASSERT_TRUE(store->Seal().ok());
+  ASSERT_TRUE(store->Close().ok());
+  std::size_t tables = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    if (entry.path().extension() != ".sst") continue;
+    ++tables;
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    EXPECT_EQ(bytes.find("creating.host.identity"), std::string::npos) << entry.path();
+  }
+  EXPECT_GT(tables, 1u);
+}
+
 }  // namespace
 }  // namespace engram
