@@ -1,0 +1,96 @@
+// One of each encoded key and value of the format, with numbers that show
+// every byte's place. Shared by the writer of the golden files and their test.
+#ifndef ENGRAM_TESTS_GOLDEN_GOLDEN_VALUES_H_
+#define ENGRAM_TESTS_GOLDEN_GOLDEN_VALUES_H_
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "storage/format/block_format.h"
+#include "storage/format/key_format.h"
+#include "storage/format/record_format.h"
+
+namespace engram::golden {
+
+inline constexpr storage::StoreMeta kMeta{
+    .format_version = 1, .dimension = 384, .metric = 3, .rows_per_block = 1344};
+inline constexpr storage::CommitRecord kCommit{.batch = 0x0102030405060708,
+                                               .next_row = 0x0011121314151617,
+                                               .next_node = 0x21222324,
+                                               .memories = 0x20212223,
+                                               .live_rows = 0x11223344 & 0x1fffffff};
+inline constexpr storage::MemoryHead kHead{
+    .live = true, .node = 0x01020304, .incarnation = 0x05060708, .row = 0x000a0b0c0d0e0f10};
+inline constexpr storage::MemoryHead kDeadHead{
+    .live = false, .node = 9, .incarnation = 2, .row = storage::kNoRow};
+inline constexpr std::string_view kPayloadBytes = std::string_view("a\0b\xff", 4);
+inline constexpr storage::BlockHeader kColumn{.first_row = 0x0102030405060708,
+                                              .rows = 3,
+                                              .span = 9,
+                                              .column = storage::ColumnKind::kId,
+                                              .bytes_per_row = 8,
+                                              .generation = 0x0a0b0c0d};
+inline constexpr std::string_view kColumnPayload = "the payload of 3 x 8 B. ";
+
+inline storage::FileEntry File() {
+  return {.generation = 7,
+          .columns = {storage::ColumnKind::kEmbedding, storage::ColumnKind::kNorm,
+                      storage::ColumnKind::kNode, storage::ColumnKind::kId},
+          .blocks = {{.first_row = 64, .span = 64, .rows = 64},
+                     {.first_row = 0x01000000, .span = 70, .rows = 60}}};
+}
+
+inline storage::TailRow Tail() {
+  return {.id = 0x0102030405060708, .node = 0x0a0b0c0d, .norm = 1.5f, .embedding = "12345678"};
+}
+
+// Returns: the encodings by name.
+inline std::map<std::string, std::string> EncodedValues() {
+  std::map<std::string, std::string> values;
+  values["store-meta"] = storage::EncodeStoreMeta(kMeta);
+  values["commit-record"] = storage::EncodeCommitRecord(kCommit);
+  values["file-entry"] = storage::EncodeFileEntry(File());
+  values["memory-head"] = storage::EncodeMemoryHead(kHead);
+  values["memory-head-dead"] = storage::EncodeMemoryHead(kDeadHead);
+  values["id"] = storage::EncodeId(0x0102030405060708);
+  values["payload"] = storage::EncodePayload(kPayloadBytes);
+  storage::AppendTailRow(Tail(), &values["tail-row"]);
+  values["block-column"] = storage::EncodeBlockColumn(kColumn, kColumnPayload);
+  values["block-column"].resize(storage::BlockHeadBytes(kColumnPayload.size()) +
+                                kColumnPayload.size());  // the zeros after it say nothing
+  values["key-file"] = storage::FileKey(0x0102030405060708);
+  values["key-head"] = storage::HeadKey(0x0102030405060708);
+  values["key-text"] = storage::TextKey("cat");
+  values["key-node"] = storage::NodeKey(0x01020304);
+  values["key-id-keys"] = storage::IdKeysKey(0x0102030405060708, "cat");
+  values["key-record"] =
+      storage::RecordKey(0x0102030405060708, storage::RecordKind::kPayload);
+  values["key-row"] = storage::RowKey(0x0102030405060708);
+  values["key-block"] = storage::EncodeBlockKey(
+      {.generation = 0x0a0b0c0d, .first_row = 0x0102030405060708,
+       .column = storage::ColumnKind::kRowOffset});
+  return values;
+}
+
+inline std::string ToHex(std::string_view bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  for (const char c : bytes) {
+    hex.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
+    hex.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
+  }
+  return hex;
+}
+
+inline std::string FromHex(std::string_view hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  }
+  return bytes;
+}
+
+}  // namespace engram::golden
+
+#endif  // ENGRAM_TESTS_GOLDEN_GOLDEN_VALUES_H_
