@@ -19,4 +19,7 @@ target_link_libraries(engram
 if(ENGRAM_SANITIZE)
   target_link_options(engram PUBLIC -fsanitize=${ENGRAM_SANITIZE})
 endif()
+if(ENGRAM_SANITIZE MATCHES thread)
+  include(${PROJECT_SOURCE_DIR}/tests/support/tsan.cmake)
+endif()
 set_target_properties(engram PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
