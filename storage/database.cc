@@ -30,6 +30,12 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Descriptors(std::uint64_t cache_byt
   return descriptors;
 }
 
+absl::Status NotAStore(const std::string& path) {
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "%s is not an Engram store: it is a RocksDB database of something else", path));
+}
+
+// Returns: 0 when the default family is empty, as a creation leaves it that died early.
 absl::StatusOr<std::uint32_t> FormatVersionOf(const std::string& path) {
   rocksdb::DB* raw = nullptr;
   const rocksdb::Options options(OpenOptions(/*read_only=*/true),
@@ -40,7 +46,13 @@ absl::StatusOr<std::uint32_t> FormatVersionOf(const std::string& path) {
   std::string value;
   const rocksdb::Status status =
       db->Get(rocksdb::ReadOptions(), rocksdb::Slice(kMetaKey.data(), kMetaKey.size()), &value);
-  if (status.IsNotFound()) return 0;
+  if (status.IsNotFound()) {
+    const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(rocksdb::ReadOptions()));
+    it->SeekToFirst();
+    if (it->Valid()) return NotAStore(path);
+    ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), "reading what the store is"));
+    return 0;
+  }
   ENGRAM_RETURN_IF_ERROR(FromRocks(status, "reading what the store is"));
   ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, DecodeStoreMeta(value));
   return meta.format_version;
@@ -62,20 +74,12 @@ absl::Status CheckFamilies(const DatabaseOptions& options, const std::string& pa
   }
   if (missing.empty() && unknown.empty()) return absl::OkStatus();
   ENGRAM_ASSIGN_OR_RETURN(const std::uint32_t version, FormatVersionOf(path));
-  if (version > kFormatVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrFormat("%s has format version %d; this library reads versions 1 to %d", path,
-                        version, kFormatVersion));
-  }
+  ENGRAM_RETURN_IF_ERROR(CheckFormatVersion(path, version));
   // A creation that died between the families and the description is begun again.
   if (version == 0 && unknown.empty() && options.create_if_missing && !options.read_only) {
     return absl::OkStatus();
   }
-  if (version == 0) {
-    return absl::FailedPreconditionError(
-        absl::StrFormat("%s is not an Engram store: it is a RocksDB database of something else",
-                        path));
-  }
+  if (version == 0) return NotAStore(path);
   return absl::DataLossError(absl::StrFormat("%s has no column family %s", path,
                                              missing.empty() ? unknown : *missing.begin()));
 }
@@ -106,7 +110,21 @@ absl::Status CheckDirectory(const DatabaseOptions& options, const std::string& p
 
 bool HasLog(const std::string& path) { return MeasureDirectory(path).log > 0; }
 
+// What must be known before RocksDB recovers, and so rewrites, the files.
+absl::Status CheckBeforeRecovery(const std::string& path) {
+  if (HasLog(path)) return CheckLog(path).status();
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint32_t version, FormatVersionOf(path));
+  return CheckFormatVersion(path, version);
+}
+
 }  // namespace
+
+absl::Status CheckFormatVersion(std::string_view path, std::uint32_t version) {
+  if (version <= kFormatVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrFormat("%s has format version %d; this library reads versions 1 to %d", path,
+                      version, kFormatVersion));
+}
 
 absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& options,
                                                          const std::string& path) {
@@ -120,7 +138,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOpt
   ENGRAM_ASSIGN_OR_RETURN(auto lock, DirectoryLock::Acquire(path, options.lock_timeout));
   ENGRAM_ASSIGN_OR_RETURN(const DirectoryState state, ClassifyDirectory(path));
   const bool exists = state == DirectoryState::kDatabase;
-  if (exists && HasLog(path)) ENGRAM_RETURN_IF_ERROR(CheckLog(path).status());
+  if (exists) ENGRAM_RETURN_IF_ERROR(CheckBeforeRecovery(path));
   lock.reset();  // RocksDB takes it again for itself
 
   rocksdb::DBOptions open_options = OpenOptions(/*read_only=*/false);

@@ -77,6 +77,9 @@ class Database {
 // others share `cache`; null: no cache.
 rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
                                            const std::shared_ptr<rocksdb::Cache>& cache);
+// Returns: kFailedPrecondition naming `version` when it is newer than this library.
+absl::Status CheckFormatVersion(std::string_view path, std::uint32_t version);
+
 // Returns: the version of the RocksDB that is linked, as "7.8.3".
 std::string RocksVersion();
 

@@ -1,5 +1,6 @@
 #include "storage/log_check.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <vector>
@@ -14,7 +15,7 @@
 namespace engram::storage {
 namespace {
 
-// Finds the commit record among the entries of one batch.
+// Finds the commit record and the store's description among the entries of one batch.
 class CommitFinder : public rocksdb::WriteBatch::Handler {
  public:
   explicit CommitFinder(std::uint32_t catalog) : catalog_(catalog) {}
@@ -23,6 +24,9 @@ class CommitFinder : public rocksdb::WriteBatch::Handler {
                         const rocksdb::Slice& value) override {
     if (family == catalog_ && key == rocksdb::Slice(kCommitKey.data(), kCommitKey.size())) {
       commit_ = value.ToString();
+    }
+    if (family == 0 && key == rocksdb::Slice(kMetaKey.data(), kMetaKey.size())) {
+      meta_ = value.ToString();
     }
     return rocksdb::Status::OK();
   }
@@ -38,11 +42,23 @@ class CommitFinder : public rocksdb::WriteBatch::Handler {
   void LogData(const rocksdb::Slice&) override {}
 
   const std::string& commit() const { return commit_; }
+  const std::string& meta() const { return meta_; }
 
  private:
   const std::uint32_t catalog_;
   std::string commit_;
+  std::string meta_;
 };
+
+absl::StatusOr<std::uint32_t> FormatInTables(rocksdb::DB& db) {
+  std::string value;
+  const rocksdb::Status status =
+      db.Get(rocksdb::ReadOptions(), rocksdb::Slice(kMetaKey.data(), kMetaKey.size()), &value);
+  if (status.IsNotFound()) return 0;
+  ENGRAM_RETURN_IF_ERROR(FromRocks(status, "reading what the store is"));
+  ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, DecodeStoreMeta(value));
+  return meta.format_version;
+}
 
 absl::StatusOr<std::uint64_t> BatchInTables(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* catalog) {
   std::string value;
@@ -69,6 +85,8 @@ rocksdb::WalFilter::WalProcessingOption LogWatch::LogRecordFound(
   const rocksdb::Status status = batch.Iterate(&finder);
   const auto commit = DecodeCommitRecord(finder.commit());
   if (status.ok() && commit.ok()) Add(commit->batch);
+  const auto meta = DecodeStoreMeta(finder.meta());
+  if (status.ok() && meta.ok()) format_version_ = meta->format_version;
   return apply_ ? WalProcessingOption::kContinueProcessing
                 : WalProcessingOption::kIgnoreCurrentRecord;
 }
@@ -108,8 +126,11 @@ absl::StatusOr<LogExtent> CheckLog(const std::string& path) {
       rocksdb::DB::OpenForReadOnly(options, path, families, &handles, &raw);
   ENGRAM_RETURN_IF_ERROR(FromRocks(status, "checking the log of " + path));
   const std::unique_ptr<rocksdb::DB> db(raw);
+  const auto format = FormatInTables(*db);
   const auto in_tables = BatchInTables(*db, handles[1]);
   for (rocksdb::ColumnFamilyHandle* handle : handles) delete handle;
+  ENGRAM_RETURN_IF_ERROR(format.status());
+  ENGRAM_RETURN_IF_ERROR(CheckFormatVersion(path, std::max(*format, watch.format_version())));
   ENGRAM_RETURN_IF_ERROR(in_tables.status());
   ENGRAM_RETURN_IF_ERROR(watch.Check(*in_tables, path));
   return LogExtent{.in_tables = *in_tables, .first = watch.first(), .last = watch.last()};

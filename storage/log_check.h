@@ -39,6 +39,8 @@ class LogWatch : public rocksdb::WalFilter {
 
   std::uint64_t first() const { return first_; }
   std::uint64_t last() const { return last_; }
+  // The format version of the store's description, 0 when the log holds none.
+  std::uint32_t format_version() const { return format_version_; }
 
   // Returns: kDataLoss naming the batches that are missing between those of the
   // log, or between them and `in_tables`, the newest of the table files.
@@ -51,11 +53,13 @@ class LogWatch : public rocksdb::WalFilter {
   std::uint32_t catalog_ = ~std::uint32_t{0};
   std::uint64_t first_ = 0;
   std::uint64_t last_ = 0;
+  std::uint32_t format_version_ = 0;
   std::string gap_;
 };
 
 // Reads the log of the database in `path` without changing anything.
-// Errors: kDataLoss naming the batches that are missing.
+// Errors: kDataLoss naming the batches that are missing; kFailedPrecondition for a newer format,
+// whose log is not ours to judge.
 absl::StatusOr<LogExtent> CheckLog(const std::string& path);
 
 }  // namespace engram::storage

@@ -76,11 +76,7 @@ absl::StatusOr<StoreMeta> LoadMeta(const FilesOptions& options, Database& databa
   }
   ENGRAM_RETURN_IF_ERROR(value.status());
   ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, DecodeStoreMeta(*value));
-  if (meta.format_version > kFormatVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrFormat("%s has format version %d; this library reads versions 1 to %d",
-                        database.path(), meta.format_version, kFormatVersion));
-  }
+  ENGRAM_RETURN_IF_ERROR(CheckFormatVersion(database.path(), meta.format_version));
   if (options.dimension != 0 && options.dimension != meta.dimension) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s holds embeddings of dimension %d, and dimension %d was asked for", database.path(),

@@ -17,14 +17,15 @@ absl::StatusCode CodeOf(const rocksdb::Status& status) {
     return absl::StatusCode::kUnavailable;
   }
   if (status.IsIOError()) {
-    // RocksDB keeps no errno for these two; its message ends with strerror's text.
+    // RocksDB keeps no errno for these; its message ends with strerror's text.
     const std::string text = status.ToString();
     if (text.find("Permission denied") != std::string::npos ||
         text.find("Read-only file system") != std::string::npos) {
       return absl::StatusCode::kPermissionDenied;
     }
     if (text.find("No space left") != std::string::npos ||
-        text.find("Disk quota exceeded") != std::string::npos) {
+        text.find("Disk quota exceeded") != std::string::npos ||
+        text.find("File too large") != std::string::npos) {
       return absl::StatusCode::kResourceExhausted;
     }
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct StoreKind {
   Metric metric;
   bool sealed;
 };
+inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }
 inline constexpr StoreKind kStores[] = {
     {"cosine", Metric::kCosine, true},
     {"dot", Metric::kDot, true},
