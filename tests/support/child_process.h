@@ -38,6 +38,17 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
 
+  // Returns: whether all of the next `size` bytes of its stdout came before its end.
+  bool Read(void* bytes, std::size_t size) {
+    std::size_t got = 0;
+    while (got < size) {
+      const ssize_t n = ::read(out_, static_cast<char*>(bytes) + got, size - got);
+      if (n <= 0) return false;
+      got += static_cast<std::size_t>(n);
+    }
+    return true;
+  }
+
   // Returns: the next line of its stdout, without the end; "" at the end.
   std::string ReadLine() {
     std::string line;
