@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "rocksdb/metadata.h"
 #include "storage/base/status.h"
+#include "storage/catalog.h"
 #include "storage/format/record_format.h"
 #include "storage/log_check.h"
 #include "storage/store_directory.h"
@@ -175,7 +178,10 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
     std::shared_ptr<Database> database(new Database(path, /*read_only=*/true));
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* raw = nullptr;
-    database->watch_ = std::make_unique<LogWatch>(/*apply=*/true);
+    // RocksDB reads its manifest first and the log last. What a writer seals in between would be
+    // in the catalog and in no file, so the log is taken as it was before.
+    database->watch_ = std::make_unique<LogWatch>(
+        /*apply_to=*/before.last > 0 ? before.last : std::numeric_limits<std::uint64_t>::max());
     rocksdb::DBOptions open_options = OpenOptions(/*read_only=*/true);
     open_options.wal_filter = database->watch_.get();
     last = FromRocks(rocksdb::DB::OpenForReadOnly(open_options, path,
@@ -188,7 +194,11 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
     // A log file that went between the check and the open leaves a hole.
     last = database->watch_->Check(before.in_tables, path);
     if (last.ok()) last = database->HasAtLeast(std::max(before.in_tables, before.last));
-    if (last.ok()) return database;
+    if (!last.ok()) continue;
+    // A compaction may still have dropped files that the catalog names. When they stay away it is
+    // damage, which the blocks themselves tell of.
+    last = database->HasNamedFiles();
+    if (last.ok() || attempt + 1 == kReaderAttempts) return database;
   }
   return last;
 }
@@ -200,6 +210,26 @@ absl::Status Database::HasAtLeast(std::uint64_t batch) const {
   if (commit.batch >= batch) return absl::OkStatus();
   return absl::DataLossError(absl::StrFormat("%s shows batch %d, and had batch %d before", path_,
                                              commit.batch, batch));
+}
+
+absl::Status Database::HasNamedFiles() const {
+  ENGRAM_ASSIGN_OR_RETURN(const Catalog catalog, Catalog::Load(*this));
+  rocksdb::ColumnFamilyMetaData meta;
+  db_->GetColumnFamilyMetaData(family(Family::kBlocks), &meta);
+  std::set<std::pair<std::uint64_t, std::uint32_t>> there;
+  for (const rocksdb::LevelMetaData& level : meta.levels) {
+    for (const rocksdb::SstFileMetaData& file : level.files) {
+      const auto key = DecodeBlockKey(file.smallestkey);
+      if (key.has_value()) there.emplace(key->first_row, key->generation);
+    }
+  }
+  for (const auto& [first_row, entry] : catalog.files()) {
+    if (there.contains({first_row, entry.generation})) continue;
+    return absl::DataLossError(absl::StrFormat("%s names blocks from row %d, generation %d, and no "
+                                               "file has them", path_, first_row,
+                                               entry.generation));
+  }
+  return absl::OkStatus();
 }
 
 Database::~Database() {

@@ -64,6 +64,7 @@ class Database {
   static absl::StatusOr<std::shared_ptr<Database>> OpenReader(const DatabaseOptions& options,
                                                               const std::string& path);
   absl::Status HasAtLeast(std::uint64_t batch) const;
+  absl::Status HasNamedFiles() const;
 
   const std::string path_;
   const bool read_only_;

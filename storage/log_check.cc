@@ -84,11 +84,13 @@ rocksdb::WalFilter::WalProcessingOption LogWatch::LogRecordFound(
   CommitFinder finder(catalog_);
   const rocksdb::Status status = batch.Iterate(&finder);
   const auto commit = DecodeCommitRecord(finder.commit());
+  const bool beyond = apply_to_ > 0 && commit.ok() && commit->batch > apply_to_;
+  if (beyond) return WalProcessingOption::kIgnoreCurrentRecord;
   if (status.ok() && commit.ok()) Add(commit->batch);
   const auto meta = DecodeStoreMeta(finder.meta());
   if (status.ok() && meta.ok()) format_version_ = meta->format_version;
-  return apply_ ? WalProcessingOption::kContinueProcessing
-                : WalProcessingOption::kIgnoreCurrentRecord;
+  return apply_to_ > 0 ? WalProcessingOption::kContinueProcessing
+                       : WalProcessingOption::kIgnoreCurrentRecord;
 }
 
 void LogWatch::Add(std::uint64_t number) {
@@ -112,7 +114,7 @@ absl::Status LogWatch::Check(std::uint64_t in_tables, const std::string& path) c
 }
 
 absl::StatusOr<LogExtent> CheckLog(const std::string& path) {
-  LogWatch watch(/*apply=*/false);
+  LogWatch watch(/*apply_to=*/0);
   rocksdb::DBOptions options = OpenOptions(/*read_only=*/true);
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
   options.wal_filter = &watch;

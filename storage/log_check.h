@@ -27,8 +27,9 @@ struct LogExtent {
 // Sees every batch that a recovery reads from the log.
 class LogWatch : public rocksdb::WalFilter {
  public:
-  // With `apply` false the batches are only looked at, and not recovered.
-  explicit LogWatch(bool apply) : apply_(apply) {}
+  // Batches up to number `apply_to` are recovered, the others only looked at or, above it, passed
+  // over: 0 recovers nothing.
+  explicit LogWatch(std::uint64_t apply_to) : apply_to_(apply_to) {}
 
   void ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::uint64_t>& log_numbers,
                                 const std::map<std::string, std::uint32_t>& ids) override;
@@ -49,7 +50,7 @@ class LogWatch : public rocksdb::WalFilter {
  private:
   void Add(std::uint64_t number);
 
-  const bool apply_;
+  const std::uint64_t apply_to_;
   std::uint32_t catalog_ = ~std::uint32_t{0};
   std::uint64_t first_ = 0;
   std::uint64_t last_ = 0;

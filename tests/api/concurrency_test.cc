@@ -148,5 +148,53 @@ TEST(Concurrency, AcknowledgedWritesAreSeenAndNoBatchByHalves) {
   EXPECT_TRUE((*store)->Verify({})->findings.empty());
 }
 
+// A reader must not take the catalog of one moment and the files of another.
+TEST(Concurrency, ReadersOpenedBesideAWriterSeeOneMoment) {
+  testing::TempDir dir;
+  StoreOptions options;
+  options.dimension = kDimension;
+  options.create_if_missing = true;
+  options.rows_per_block = 64;
+  options.seal_bytes = 64 * 1024;
+  auto store = Store::Open(options, dir / "s");
+  ASSERT_TRUE(store.ok()) << store.status();
+  Shared shared;
+  shared.store = store->get();
+  std::thread writer([&] {
+    for (std::uint64_t round = 0; !shared.stop; ++round) {
+      WriteBatch batch;
+      for (MemoryId id = 0; id < 100; ++id) batch.Put(id, VectorOf(id, round + id));
+      ASSERT_TRUE(shared.store->Write({}, batch).ok());
+      const absl::Status status = round % 8 != 7 ? shared.store->Seal() : shared.store->Compact({});
+      ASSERT_TRUE(status.ok()) << status;
+      // An open is tried again when files go under it; between two compactions one must fit.
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+  StoreOptions read_only;
+  read_only.read_only = true;
+  std::unique_ptr<Store> reader;
+  const std::uint64_t opens = testing::FromEnvironment("ENGRAM_CONCURRENCY_OPENS", 60);
+  for (std::uint64_t i = 0; i < opens && !HasFailure(); ++i) {
+    if (i % 2 == 0) {
+      auto opened = Store::Open(read_only, dir / "s");
+      EXPECT_TRUE(opened.ok()) << opened.status();
+      if (!opened.ok()) break;
+      reader = *std::move(opened);
+    } else {
+      const absl::Status status = reader->Refresh();
+      EXPECT_TRUE(status.ok()) << status;
+    }
+    const auto found = reader->Search({}, VectorOf(1, 1));
+    EXPECT_TRUE(found.ok()) << found.status();
+    const auto report = reader->Verify({});
+    EXPECT_TRUE(report.ok() && report->findings.empty())
+        << (report.ok() ? report->findings[0] : report.status().ToString());
+    EXPECT_TRUE(reader->Stats().memories == 0 || reader->Stats().memories == 100);
+  }
+  shared.stop = true;
+  writer.join();
+}
+
 }  // namespace
 }  // namespace engram
