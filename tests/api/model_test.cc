@@ -120,6 +120,7 @@ class ModelRun {
     for (const auto& [snapshot, model] : snapshots_) {
       ReadOptions then;
       then.snapshot = snapshot;
+      SCOPED_TRACE("snapshot");
       CheckState(*store_, then, model);
     }
     const auto report = store_->Verify({});
@@ -244,6 +245,7 @@ class ModelRun {
     {
       const auto backup = Store::Open(options, path);
       ASSERT_TRUE(backup.ok()) << backup.status();
+      SCOPED_TRACE("backup");
       CheckState(**backup, {}, model_);
       EXPECT_TRUE((*backup)->Verify({})->findings.empty());
     }
@@ -261,10 +263,12 @@ class ModelRun {
       ASSERT_TRUE(reader.ok()) << reader.status();
       reader_ = *std::move(reader);
     } else {
+      SCOPED_TRACE("a reader before Refresh");
       CheckState(*reader_, {}, reader_model_);
       const absl::Status status = reader_->Refresh();
       ASSERT_TRUE(status.ok()) << status;
     }
+    SCOPED_TRACE("a reader that is up to date");
     reader_model_ = model_;
     CheckState(*reader_, {}, reader_model_);
     if (random_() % 4 == 0) reader_.reset();

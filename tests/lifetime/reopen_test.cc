@@ -77,8 +77,8 @@ TEST(Reopen, LeavesNothingBehind) {
     ASSERT_EQ(Mappings(path), 0);
   }
   EXPECT_EQ(Descriptors(), descriptors);
-  EXPECT_LE(Mappings(""), mappings + kMappingSlack);
-  if (kOwnHeap) {
+  if (kOwnHeap) {  // a sanitizer maps memory of its own
+    EXPECT_LE(Mappings(""), mappings + kMappingSlack);
     EXPECT_LE(HeapInUse(), heap + kHeapSlack);
   }
   RecordProperty("heap_growth", std::to_string(HeapInUse() - heap));
