@@ -21,6 +21,7 @@ namespace {
 
 // A reader can lose the race with a writer that flushes and removes files.
 constexpr int kReaderAttempts = 20;
+constexpr int kReaderAttemptsBesideWrites = 100;
 constexpr std::chrono::milliseconds kReaderPause{10};
 
 std::vector<rocksdb::ColumnFamilyDescriptor> Descriptors(std::uint64_t cache_bytes) {
@@ -166,14 +167,19 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOpt
 absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOptions& options,
                                                                const std::string& path) {
   absl::Status last;
-  for (int attempt = 0; attempt < kReaderAttempts; ++attempt) {
+  LogExtent first, before;
+  const auto moves = [&] { return first.last > 0 && before.last != first.last; };
+  for (int attempt = 0; attempt < (moves() ? kReaderAttemptsBesideWrites : kReaderAttempts);
+       ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(kReaderPause);
-    LogExtent before;
+    before = {};
     if (HasLog(path)) {
       const auto extent = CheckLog(path);
       last = extent.status();
+      if (absl::IsFailedPrecondition(last)) return last;  // no store of ours at any moment
       if (!last.ok()) continue;
       before = *extent;
+      if (first.last == 0) first = before;
     }
     std::shared_ptr<Database> database(new Database(path, /*read_only=*/true));
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
@@ -198,9 +204,12 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
     // A compaction may still have dropped files that the catalog names. When they stay away it is
     // damage, which the blocks themselves tell of.
     last = database->HasNamedFiles();
-    if (last.ok() || attempt + 1 == kReaderAttempts) return database;
+    if (last.ok() || (attempt + 1 >= kReaderAttempts && !moves())) return database;
   }
-  return last;
+  if (!moves()) return last;
+  return absl::UnavailableError(absl::StrFormat(
+      "a writer replaces the files of %s faster than they can be opened; the last attempt: %s",
+      path, std::string(last.message())));
 }
 
 absl::Status Database::HasAtLeast(std::uint64_t batch) const {

@@ -163,9 +163,10 @@ TEST(Concurrency, ReadersOpenedBesideAWriterSeeOneMoment) {
   std::thread writer([&] {
     for (std::uint64_t round = 0; !shared.stop; ++round) {
       WriteBatch batch;
-      for (MemoryId id = 0; id < 100; ++id) batch.Put(id, VectorOf(id, round + id));
+      for (MemoryId i = 0; i < 100; ++i) batch.Put(round * 100 + i, VectorOf(i, round));
+      for (MemoryId i = 0; i < 4; ++i) batch.Delete(round * 100 + i * 25);
       ASSERT_TRUE(shared.store->Write({}, batch).ok());
-      const absl::Status status = round % 8 != 7 ? shared.store->Seal() : shared.store->Compact({});
+      const absl::Status status = round % 4 != 3 ? shared.store->Seal() : shared.store->Compact({});
       ASSERT_TRUE(status.ok()) << status;
       // An open is tried again when files go under it; between two compactions one must fit.
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -174,7 +175,7 @@ TEST(Concurrency, ReadersOpenedBesideAWriterSeeOneMoment) {
   StoreOptions read_only;
   read_only.read_only = true;
   std::unique_ptr<Store> reader;
-  const std::uint64_t opens = testing::FromEnvironment("ENGRAM_CONCURRENCY_OPENS", 60);
+  const std::uint64_t opens = testing::FromEnvironment("ENGRAM_CONCURRENCY_OPENS", 30);
   for (std::uint64_t i = 0; i < opens && !HasFailure(); ++i) {
     if (i % 2 == 0) {
       auto opened = Store::Open(read_only, dir / "s");
@@ -190,7 +191,7 @@ TEST(Concurrency, ReadersOpenedBesideAWriterSeeOneMoment) {
     const auto report = reader->Verify({});
     EXPECT_TRUE(report.ok() && report->findings.empty())
         << (report.ok() ? report->findings[0] : report.status().ToString());
-    EXPECT_TRUE(reader->Stats().memories == 0 || reader->Stats().memories == 100);
+    EXPECT_EQ(reader->Stats().memories % 96, 0u);  // whole batches
   }
   shared.stop = true;
   writer.join();
