@@ -6,7 +6,8 @@ foreach(layer IN LISTS ENGRAM_LAYERS)
   list(APPEND engram_objects $<TARGET_OBJECTS:${layer}>)
 endforeach()
 
-add_library(engram ${engram_objects})
+# Empty without ENGRAM_ZIG_KERNELS.
+add_library(engram ${engram_objects} ${ENGRAM_ZIG_OBJECTS})
 add_library(engram::engram ALIAS engram)
 target_compile_features(engram PUBLIC cxx_std_17)
 target_include_directories(engram PUBLIC
@@ -23,3 +24,6 @@ if(ENGRAM_SANITIZE MATCHES thread)
   include(${PROJECT_SOURCE_DIR}/tests/support/tsan.cmake)
 endif()
 set_target_properties(engram PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+if(ENGRAM_ZIG_KERNELS)
+  add_dependencies(engram engram_zig_kernels)
+endif()

@@ -1,14 +1,24 @@
 #include "kernels/dispatch.h"
 
+#if ENGRAM_ZIG_KERNELS
+#define ENGRAM_DECLARE(level) \
+  extern const engram_kernels engram_kernels_zig_##level, engram_kernels_cpp_##level
+#define ENGRAM_CHOICES(level, usable) \
+  {&engram_kernels_zig_##level, usable}, {&engram_kernels_cpp_##level, usable}
+#else
+#define ENGRAM_DECLARE(level) extern const engram_kernels engram_kernels_cpp_##level
+#define ENGRAM_CHOICES(level, usable) {&engram_kernels_cpp_##level, usable}
+#endif
+
 extern "C" {
 #if defined(__x86_64__)
-extern const engram_kernels engram_kernels_cpp_v4;
-extern const engram_kernels engram_kernels_cpp_v3;
-extern const engram_kernels engram_kernels_cpp_v2;
+ENGRAM_DECLARE(v4);
+ENGRAM_DECLARE(v3);
+ENGRAM_DECLARE(v2);
 #elif defined(__aarch64__)
-extern const engram_kernels engram_kernels_cpp_neon;
+ENGRAM_DECLARE(neon);
 #endif
-extern const engram_kernels engram_kernels_cpp_baseline;
+ENGRAM_DECLARE(baseline);
 }
 
 namespace engram::kernels {
@@ -24,16 +34,13 @@ Choices AllKernels() {
                          __builtin_cpu_supports("avx512bw") &&
                          __builtin_cpu_supports("avx512cd") &&
                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  static const Choice choices[] = {{&engram_kernels_cpp_v4, v4},
-                                   {&engram_kernels_cpp_v3, v3},
-                                   {&engram_kernels_cpp_v2, v2},
-                                   {&engram_kernels_cpp_baseline, true}};
+  static const Choice choices[] = {ENGRAM_CHOICES(v4, v4), ENGRAM_CHOICES(v3, v3),
+                                   ENGRAM_CHOICES(v2, v2), ENGRAM_CHOICES(baseline, true)};
 #elif defined(__aarch64__)
   // Every aarch64 CPU has NEON.
-  static const Choice choices[] = {{&engram_kernels_cpp_neon, true},
-                                   {&engram_kernels_cpp_baseline, true}};
+  static const Choice choices[] = {ENGRAM_CHOICES(neon, true), ENGRAM_CHOICES(baseline, true)};
 #else
-  static const Choice choices[] = {{&engram_kernels_cpp_baseline, true}};
+  static const Choice choices[] = {ENGRAM_CHOICES(baseline, true)};
 #endif
   return {choices, sizeof choices / sizeof choices[0]};
 }

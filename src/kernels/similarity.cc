@@ -36,15 +36,15 @@ inline Tail TailOf(size_t dimension) {
   return tail;
 }
 
+// kShort: the row is shorter than a vector, and nothing before it may be read.
+template <bool kShort>
 inline Vector LoadTail(const float* row, size_t dimension, const Tail& tail) {
-  Vector vector = {};
-  if (dimension >= kLanes) {
-    vector = Load(row + dimension - kLanes);
-  } else {
-    // Nothing lies before the row that may be read.
-    for (size_t i = 0; i < dimension; ++i) vector[kLanes - dimension + i] = row[i];
+  if constexpr (kShort) {
+    float floats[kLanes] = {};
+    memcpy(floats + kLanes - dimension, row, dimension * sizeof(float));
+    return Load(floats);
   }
-  return (Vector)((Mask)vector & tail.keep);
+  return (Vector)((Mask)Load(row + dimension - kLanes) & tail.keep);
 }
 
 struct Dot {
@@ -58,53 +58,98 @@ struct L2 {
 };
 
 // Adds the upper half of the first 2 * `half` lanes to the lower.
-inline Vector Fold(Vector sum, int half) {
-  Mask order = {};
-  for (size_t l = 0; l < kLanes; ++l) order[l] = (int)(l + half) % (int)kLanes;
-  return sum + __builtin_shuffle(sum, order);
+inline Vector Fold(Vector sum, size_t half) {
+  Vector upper;
+  for (size_t l = 0; l < kLanes; ++l) upper[l] = sum[(l + half) % kLanes];
+  return sum + upper;
 }
 
-inline float Reduce(Vector* sums) {
-  for (size_t half = kAccumulators / 2; half > 0; half /= 2) {
-    for (size_t a = 0; a < half; ++a) sums[a] = sums[a] + sums[a + half];
+// The partial sums, as a tree of members and no array: what is not indexed stays in
+// registers, whatever a compiler makes of loops.
+template <size_t kCount>
+struct Sums {
+  static constexpr size_t kHalf = kCount / 2;
+  Sums<kHalf> low, high;
+
+  // Adds the first kWhole of the kCount vectors at a and b.
+  template <typename Op, size_t kWhole>
+  void Add(const float* a, const float* b) {
+    low.template Add<Op, (kWhole < kHalf ? kWhole : kHalf)>(a, b);
+    high.template Add<Op, (kWhole < kHalf ? 0 : kWhole - kHalf)>(a + kHalf * kLanes,
+                                                                b + kHalf * kLanes);
   }
-  Vector sum = sums[0];
-#pragma GCC unroll 8
-  for (size_t half = kLanes / 2; half > 0; half /= 2) sum = Fold(sum, (int)half);
-  return sum[0];
-}
+  template <typename Op>
+  void AddToLast(Vector a, Vector b) {
+    high.template AddToLast<Op>(a, b);
+  }
+  void Join(const Sums& other) {
+    low.Join(other.low);
+    high.Join(other.high);
+  }
+  float Total() {
+    low.Join(high);
+    return low.Total();
+  }
+};
 
-template <typename Op>
+template <>
+struct Sums<1> {
+  Vector sum = {};
+
+  template <typename Op, size_t kWhole>
+  void Add(const float* a, const float* b) {
+    if constexpr (kWhole > 0) sum = Op::Add(sum, Load(a), Load(b));
+  }
+  template <typename Op>
+  void AddToLast(Vector a, Vector b) {
+    sum = Op::Add(sum, a, b);
+  }
+  void Join(const Sums& other) { sum = sum + other.sum; }
+  float Total() {
+    Vector total = sum;
+#pragma GCC unroll 8
+    for (size_t half = kLanes / 2; half > 0; half /= 2) total = Fold(total, half);
+    return total[0];
+  }
+};
+
+// kWhole vectors follow the unrolled steps.
+template <typename Op, size_t kWhole, bool kShort>
 inline float ScoreRow(const float* query, Vector query_tail, const float* row, size_t dimension,
                       const Tail& tail) {
-  Vector sums[kAccumulators] = {};
+  Sums<kAccumulators> sums;
   size_t i = 0;
   for (; i + kStep <= dimension; i += kStep) {
-    for (size_t a = 0; a < kAccumulators; ++a) {
-      sums[a] = Op::Add(sums[a], Load(query + i + a * kLanes), Load(row + i + a * kLanes));
-    }
+    sums.template Add<Op, kAccumulators>(query + i, row + i);
   }
-  // Unrolled, so that the sums stay in registers.
-#pragma GCC unroll 8
-  for (size_t a = 0; a + 1 < kAccumulators; ++a) {
-    if (i + kLanes > dimension) break;
-    sums[a] = Op::Add(sums[a], Load(query + i), Load(row + i));
-    i += kLanes;
-  }
+  sums.template Add<Op, kWhole>(query + i, row + i);
   if (tail.floats > 0) {
-    sums[kAccumulators - 1] =
-        Op::Add(sums[kAccumulators - 1], query_tail, LoadTail(row, dimension, tail));
+    sums.template AddToLast<Op>(query_tail, LoadTail<kShort>(row, dimension, tail));
   }
-  return Reduce(sums);
+  return sums.Total();
 }
 
-template <typename Op>
+template <typename Op, size_t kWhole, bool kShort>
+void ScoreRowsOf(const float* query, const float* rows, size_t count, size_t dimension,
+                 size_t pitch, float* out) {
+  const Tail tail = TailOf(dimension);
+  const Vector query_tail = LoadTail<kShort>(query, dimension, tail);
+  for (size_t i = 0; i < count; ++i) {
+    out[i] = ScoreRow<Op, kWhole, kShort>(query, query_tail, rows + i * pitch, dimension, tail);
+  }
+}
+
+template <typename Op, size_t kWhole = 0>
 void ScoreRows(const float* query, const float* rows, size_t count, size_t dimension, size_t pitch,
                float* out) {
-  const Tail tail = TailOf(dimension);
-  const Vector query_tail = LoadTail(query, dimension, tail);
-  for (size_t i = 0; i < count; ++i) {
-    out[i] = ScoreRow<Op>(query, query_tail, rows + i * pitch, dimension, tail);
+  if constexpr (kWhole < kAccumulators) {
+    if (dimension < kLanes) {
+      return ScoreRowsOf<Op, 0, true>(query, rows, count, dimension, pitch, out);
+    }
+    if (dimension % kStep / kLanes == kWhole) {
+      return ScoreRowsOf<Op, kWhole, false>(query, rows, count, dimension, pitch, out);
+    }
+    ScoreRows<Op, kWhole + 1>(query, rows, count, dimension, pitch, out);
   }
 }
 

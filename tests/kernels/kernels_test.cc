@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <random>
+#include <vector>
 
 #include "kernels/dispatch.h"
 
@@ -63,22 +66,88 @@ TEST_P(KernelsTest, EqualRowsScoreEqualBitsWhereverTheyLie) {
   for (const float score : scores) EXPECT_EQ(score, scores[0]);
 }
 
+std::vector<const engram_kernels*> PeersOf(const engram_kernels& table) {
+  std::vector<const engram_kernels*> peers;
+  for (const engram_kernels* peer : Usable()) {
+    if (peer != &table && peer->lanes == table.lanes &&
+        peer->accumulators == table.accumulators && peer->fma == table.fma) {
+      peers.push_back(peer);
+    }
+  }
+  return peers;
+}
+
+// Equal as bits, but that one NaN is as good as another.
+void ExpectEqualBits(const std::vector<float>& mine, const std::vector<float>& other,
+                     const char* peer, std::size_t d) {
+  for (std::size_t r = 0; r < mine.size(); ++r) {
+    if (std::isnan(mine[r]) && std::isnan(other[r])) continue;
+    std::uint32_t a, b;
+    std::memcpy(&a, &mine[r], sizeof a);
+    std::memcpy(&b, &other[r], sizeof b);
+    EXPECT_EQ(a, b) << peer << ", dimension " << d << ", row " << r;
+  }
+}
+
+void ExpectPeersGiveEqualBits(const engram_kernels& table, const std::vector<float>& query,
+                              const std::vector<float>& rows, std::size_t d, std::size_t offset) {
+  const std::size_t count = (rows.size() - offset) / d;
+  std::vector<float> mine(count), other(count);
+  for (const engram_kernels* peer : PeersOf(table)) {
+    for (const auto kernel : {&engram_kernels::dot, &engram_kernels::l2_squared}) {
+      (table.*kernel)(query.data() + offset, rows.data() + offset, count, d, d, mine.data());
+      (peer->*kernel)(query.data() + offset, rows.data() + offset, count, d, d, other.data());
+      ExpectEqualBits(mine, other, peer->name, d);
+    }
+  }
+}
+
 TEST_P(KernelsTest, AClassGivesEqualBits) {
-  const engram_kernels& table = *GetParam();
   std::mt19937 random(6);
   std::normal_distribution<float> normal;
-  std::vector<float> query(768), row(768);
-  for (float& value : query) value = normal(random);
-  for (float& value : row) value = normal(random);
-  float mine = 0, other = 0;
-  table.dot(query.data(), row.data(), 1, 768, 768, &mine);
-  for (const engram_kernels* peer : Usable()) {
-    if (peer->lanes != table.lanes || peer->accumulators != table.accumulators ||
-        peer->fma != table.fma) {
-      continue;
+  for (const std::size_t d : {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 97, 100, 127, 384,
+                              768, 1536, 4096}) {
+    std::vector<float> query(d + 1), rows(64 * d + 1);
+    for (float& value : query) value = normal(random);
+    for (float& value : rows) value = normal(random);
+    for (const std::size_t offset : {0, 1}) {
+      ExpectPeersGiveEqualBits(*GetParam(), query, rows, d, offset);
     }
-    peer->dot(query.data(), row.data(), 1, 768, 768, &other);
-    EXPECT_EQ(mine, other) << peer->name;
+  }
+}
+
+TEST_P(KernelsTest, AClassGivesEqualBitsOnZeroDenormalInfiniteAndNanRows) {
+  const float strange[] = {0.0f, -0.0f, 1e-40f, -1e-45f, 3e38f, INFINITY, -INFINITY, NAN, 1e-20f};
+  for (const std::size_t d : {1, 3, 7, 32, 97, 100, 768}) {
+    std::vector<float> query(d, 0.5f), rows;
+    std::mt19937 random(7);
+    for (const float filler : {0.0f, 1e-41f, 1.0f}) {
+      for (const float value : strange) {
+        std::vector<float> row(d, filler);
+        row[random() % d] = value;
+        row[d - 1] = value;
+        rows.insert(rows.end(), row.begin(), row.end());
+      }
+    }
+    ExpectPeersGiveEqualBits(*GetParam(), query, rows, d, 0);
+  }
+}
+
+TEST_P(KernelsTest, ZeroInfiniteAndNanRowsScoreAsArithmeticSays) {
+  const engram_kernels& table = *GetParam();
+  for (const std::size_t d : {1, 3, 7, 33, 100}) {
+    std::vector<float> query(d, 2.0f), rows(3 * d, 0.0f);
+    rows[d + d / 2] = INFINITY;
+    rows[3 * d - 1] = NAN;
+    float scores[3];
+    table.dot(query.data(), rows.data(), 3, d, d, scores);
+    EXPECT_EQ(scores[0], 0.0f);
+    EXPECT_EQ(scores[1], INFINITY);
+    EXPECT_TRUE(std::isnan(scores[2]));
+    table.l2_squared(query.data(), rows.data(), 3, d, d, scores);
+    EXPECT_EQ(scores[0], 4.0f * static_cast<float>(d));
+    EXPECT_EQ(scores[1], INFINITY);
+    EXPECT_TRUE(std::isnan(scores[2]));
   }
 }
 
