@@ -18,6 +18,13 @@ absl::Status NoSuchId(std::uint64_t id) {
 
 }  // namespace
 
+absl::Status Broken(const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrFormat("the store takes no writes until it is opened again, because "
+                                      "an earlier one failed: %s",
+                                      std::string(status.message())));
+}
+
 absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord commit,
                          rocksdb::WriteBatch& batch) {
   ENGRAM_RETURN_IF_ERROR(state.broken);
@@ -34,10 +41,7 @@ absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord
     status = FromRocks(db.FlushWAL(/*sync=*/false), "writing the log");
   }
   if (!status.ok()) {
-    state.broken = absl::Status(
-        status.code(), absl::StrFormat("the store takes no writes until it is opened again, because "
-                                       "an earlier one failed: %s",
-                                       std::string(status.message())));
+    state.broken = Broken(status);
     return status;
   }
   state.commit = commit;

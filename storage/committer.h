@@ -20,6 +20,9 @@
 
 namespace engram::storage {
 
+// Returns: what a state is broken with after `status`.
+absl::Status Broken(const absl::Status& status);
+
 // Adds `commit` with the next batch number to `batch`, writes it as `durability`
 // asks and, only when that is done, makes it the state's commit record. On an error
 // `state` may become broken; nothing else of it changes.

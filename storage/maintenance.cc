@@ -10,6 +10,7 @@
 #include "rocksdb/convenience.h"
 #include "rocksdb/metadata.h"
 #include "storage/base/status.h"
+#include "storage/bulk_files.h"
 #include "storage/committer.h"
 
 namespace engram::storage {
@@ -202,6 +203,44 @@ absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,
   state_.tombstones = state_.tombstones.Without(change.dropped);
   state_.catalog = std::move(catalog);
   state_.blocks = std::move(blocks);
+  publisher_.Publish(state_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const Change> changes) {
+  absl::MutexLock lock(&mutex_);
+  bool fresh = false;
+  const absl::Status status = queue_.RunAlone([&]() -> absl::Status {
+    ENGRAM_RETURN_IF_ERROR(state_.broken);
+    ENGRAM_ASSIGN_OR_RETURN(fresh, AllFresh(state_, changes));
+    return fresh ? IngestInBulk(changes) : absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return fresh;
+}
+
+absl::Status Maintenance::IngestInBulk(absl::Span<const Change> changes) {
+  BulkFiles files(state_);
+  ENGRAM_RETURN_IF_ERROR(files.Build(changes));
+  absl::Status status = files.Ingest();
+  std::shared_ptr<const MappedBlocks> blocks;
+  if (status.ok()) {
+    auto mapped = MappedBlocks::Map(state_.database, files.catalog(), state_.meta.dimension,
+                                    state_.blocks.get());
+    status = mapped.status();
+    if (status.ok()) blocks = *std::move(mapped);
+  }
+  if (!status.ok()) {
+    // The files may be part of the database, and what is in memory cannot follow.
+    state_.broken = Broken(status);
+    return status;
+  }
+  // Rows that came before these stay before them: the tail's chunks end here.
+  state_.tail.CloseChunk();
+  state_.commit = files.commit();
+  state_.catalog = files.catalog();
+  state_.blocks = std::move(blocks);
+  for (const Change& change : changes) state_.SawId(change.id);
   publisher_.Publish(state_);
   return absl::OkStatus();
 }

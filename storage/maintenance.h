@@ -1,7 +1,7 @@
-// Sealing and compaction: the two ways rows get from one place to another while
-// everything goes on.
+// Sealing and compaction, the two ways rows get from one place to another while
+// everything goes on; and bulk writing, by which they get there at once.
 //
-// Both work alike: write new files of blocks; ingest them, durable but named by
+// Sealing and compaction work alike: write new files of blocks; ingest them, durable but named by
 // nobody; then one synced batch in which the catalog switches to them and what
 // they replace goes. Before that batch the new blocks are orphans, after it the
 // old ones are, and there is no moment in between.
@@ -39,6 +39,12 @@ class Maintenance {
   absl::Status CompactFiles(double min_dead_fraction, const ProgressFunction& progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Writes `changes` as files that pass by the log and the tail, as one commit that
+  // is power-safe; nobody else writes meanwhile. Returns: false, and nothing is
+  // changed, when not AllFresh(). On an error nothing is changed either, or the
+  // state is broken.
+  absl::StatusOr<bool> WriteInBulk(absl::Span<const Change> changes) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Drops block files that the catalog does not name. Called at open, before
   // anybody else is there, and after a step that failed.
   absl::Status DropOrphans();
@@ -58,6 +64,7 @@ class Maintenance {
   absl::Status Ingest(const std::vector<BlockFile>& files);
   absl::Status CommitSwitch(const Switch& change, Catalog catalog,
                             std::shared_ptr<const MappedBlocks> blocks);
+  absl::Status IngestInBulk(absl::Span<const Change> changes);
   absl::Status DropFiles(const FileEntry& entry);
 
   WriterState& state_;

@@ -29,7 +29,9 @@ constexpr std::uint64_t kBlockBytes = std::uint64_t{2} << 20;
 constexpr std::uint32_t kRowUnit = 64;
 constexpr std::uint64_t kWaitFactor = 4;  // writers wait at this many times seal_bytes
 constexpr double kMostlyDead = 0.5;
-constexpr std::size_t kImportBytes = std::size_t{4} << 20;
+constexpr std::size_t kCommitBytes = std::size_t{4} << 20;
+constexpr std::size_t kBulkBytes = std::size_t{32} << 20;
+constexpr std::size_t kLeastBulkBytes = std::size_t{1} << 20;  // below it, files are not worth it
 constexpr absl::Duration kRetryPause = absl::Seconds(1);
 
 DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
@@ -163,6 +165,8 @@ class StoreFilesImpl : public StoreFiles {
     dead_rows_ = state_->tombstones.size();
   }
 
+  absl::Status WriteImported(Durability durability, absl::Span<const Change> changes,
+                             std::size_t bytes);
   absl::Status WaitForRoom();
   void Background();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
@@ -240,12 +244,15 @@ struct ImportChunk {
   };
   std::vector<Entry> entries;
   std::uint64_t memories = 0;
+  std::uint64_t rows = 0;
 
+  std::size_t size() const { return floats.size() * sizeof(float) + bytes.size(); }
   void Add(Change::Kind kind, std::uint64_t id, float norm, absl::Span<const float> vector,
            std::string_view text) {
     entries.push_back({kind, id, norm, floats.size(), vector.size(), bytes.size(), text.size()});
     floats.insert(floats.end(), vector.begin(), vector.end());
     bytes.append(text);
+    rows += vector.empty() ? 0 : 1;
   }
   std::vector<Change> Changes() const {
     std::vector<Change> changes;
@@ -260,6 +267,30 @@ struct ImportChunk {
   }
 };
 
+// Returns: how many rows a chunk takes: as many whole blocks as go into kBulkBytes.
+std::uint64_t RowsPerChunk(const StoreMeta& meta) {
+  const std::uint64_t block = std::uint64_t{meta.rows_per_block} * meta.dimension * sizeof(float);
+  return std::max<std::uint64_t>(1, kBulkBytes / block) * meta.rows_per_block;
+}
+
+absl::Status StoreFilesImpl::WriteImported(Durability durability, absl::Span<const Change> changes,
+                                           std::size_t bytes) {
+  if (bytes >= kLeastBulkBytes) {
+    ENGRAM_ASSIGN_OR_RETURN(const bool written, maintenance_->WriteInBulk(changes));
+    if (written) return absl::OkStatus();
+  }
+  std::size_t begin = 0, size = 0;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (changes[i].kind == Change::Kind::kPut && size >= kCommitBytes) {
+      ENGRAM_RETURN_IF_ERROR(Write(durability, false, changes.subspan(begin, i - begin)));
+      begin = i;
+      size = 0;
+    }
+    size += changes[i].vector.size() * sizeof(float) + changes[i].bytes.size();
+  }
+  return Write(durability, false, changes.subspan(begin));
+}
+
 absl::StatusOr<ImportCounts> StoreFilesImpl::Import(Durability durability, std::uint64_t expected,
                                                     const ProgressFunction& progress,
                                                     MemorySource source) {
@@ -271,7 +302,7 @@ absl::StatusOr<ImportCounts> StoreFilesImpl::Import(Durability durability, std::
   }));
   for (bool more = true; more;) {
     ImportChunk chunk;
-    while (chunk.floats.size() * sizeof(float) + chunk.bytes.size() < kImportBytes) {
+    while (chunk.rows < RowsPerChunk(meta_) && chunk.size() < 2 * kBulkBytes) {
       ImportedMemory memory;
       ENGRAM_ASSIGN_OR_RETURN(more, source(&memory));
       if (!more) break;
@@ -295,7 +326,9 @@ absl::StatusOr<ImportCounts> StoreFilesImpl::Import(Durability durability, std::
       }
       ++chunk.memories;
     }
-    if (chunk.memories > 0) ENGRAM_RETURN_IF_ERROR(Write(durability, false, chunk.Changes()));
+    if (chunk.memories > 0) {
+      ENGRAM_RETURN_IF_ERROR(WriteImported(durability, chunk.Changes(), chunk.size()));
+    }
     counts.memories += chunk.memories;
     if (progress && !progress(counts.memories, expected)) {
       return absl::CancelledError(

@@ -186,8 +186,10 @@ class Store {
   virtual absl::Status Write(const WriteOptions& options, const WriteBatch& batch) = 0;
 
   // Reads `source` to its end and stores what it gives, as Put and SetKey
-  // would, in chunks of some megabytes. Each chunk is atomic; on an error the
-  // chunks before it stay.
+  // would, in chunks of some tens of megabytes. Each chunk is atomic; on an error
+  // the chunks before it stay. A chunk whose ids and keys are all new is
+  // written as blocks at once, not through log and tail: it is then power-safe
+  // whatever the durability asked for, and other writes wait while it is written.
   virtual absl::StatusOr<ImportReport> Import(const ImportOptions& options,
                                               ImportSource source) = 0;
 
