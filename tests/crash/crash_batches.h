@@ -3,6 +3,7 @@
 #define ENGRAM_TESTS_CRASH_CRASH_BATCHES_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "engram/engram.h"
@@ -16,6 +17,15 @@ inline std::vector<float> VectorOf(MemoryId id) {
   std::vector<float> vector(kDimension, 1.0f);
   vector[id % kDimension] = static_cast<float>(id + 2);
   return vector;
+}
+
+// Batches that are imported, and large enough to be written as files.
+inline bool IsBulk(std::uint64_t batch) { return batch % 6 == 0; }
+
+inline std::string PayloadOf(MemoryId id) {
+  std::string payload = std::to_string(id);
+  if (IsBulk(id / kBatch)) payload.resize((std::size_t{1} << 20) / kBatch + 64, '.');
+  return payload;
 }
 
 inline StoreOptions Options() {

@@ -30,7 +30,7 @@ std::uint64_t Check(const std::string& path, std::uint64_t acknowledged) {
   for (; it->Valid(); it->Next()) {
     const auto vector = VectorOf(it->id());
     EXPECT_TRUE(std::equal(vector.begin(), vector.end(), it->vector().begin()));
-    EXPECT_EQ(it->payload(), std::to_string(it->id()));
+    EXPECT_EQ(it->payload(), PayloadOf(it->id()));
     ids.push_back(it->id());
     next = it->id() / kBatch + 1;
   }

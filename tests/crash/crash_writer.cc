@@ -4,11 +4,44 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "tests/crash/crash_batches.h"
 
 using namespace engram;
 using namespace engram::crash;
+
+namespace {
+
+absl::Status Write(Store& store, std::uint64_t batch) {
+  WriteBatch changes;
+  for (MemoryId i = 0; i < kBatch; ++i) {
+    const MemoryId id = batch * kBatch + i;
+    changes.Put(id, VectorOf(id), PayloadOf(id));
+    if (batch % 2 == 1) changes.Delete(id - kBatch);
+  }
+  return store.Write({}, changes);
+}
+
+absl::Status Import(Store& store, std::uint64_t batch) {
+  MemoryId id = batch * kBatch;
+  std::vector<float> vector;
+  std::string payload;
+  return store
+      .Import({},
+              [&](ImportRow* row) -> absl::StatusOr<bool> {
+                if (id == (batch + 1) * kBatch) return false;
+                vector = VectorOf(id);
+                payload = PayloadOf(id);
+                row->id = id++;
+                row->vector = vector;
+                row->payload = payload;
+                return true;
+              })
+      .status();
+}
+
+}  // namespace
 
 // Batch b puts ids b * kBatch ... and, for odd b, deletes all of batch b - 1. Each
 // acknowledged number goes to stdout as its bytes.
@@ -17,13 +50,8 @@ int main(int argc, char** argv) {
   auto store = Store::Open(Options(), argv[1]);
   if (!store.ok()) return 3;
   for (std::uint64_t batch = std::strtoull(argv[2], nullptr, 10);; ++batch) {
-    WriteBatch changes;
-    for (MemoryId i = 0; i < kBatch; ++i) {
-      const MemoryId id = batch * kBatch + i;
-      changes.Put(id, VectorOf(id), std::to_string(id));
-      if (batch % 2 == 1) changes.Delete(id - kBatch);
-    }
-    if (!(*store)->Write({}, changes).ok()) return 4;
+    const absl::Status written = IsBulk(batch) ? Import(**store, batch) : Write(**store, batch);
+    if (!written.ok()) return 4;
     if (::write(STDOUT_FILENO, &batch, sizeof batch) != sizeof batch) return 5;
     if (batch % 7 == 0 && !(*store)->Seal().ok()) return 6;
     if (batch % 31 == 0 && !(*store)->Compact({}).ok()) return 7;
