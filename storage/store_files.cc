@@ -246,6 +246,12 @@ struct ImportChunk {
   std::uint64_t memories = 0;
   std::uint64_t rows = 0;
 
+  void Clear() {
+    floats.clear();
+    bytes.clear();
+    entries.clear();
+    memories = rows = 0;
+  }
   std::size_t size() const { return floats.size() * sizeof(float) + bytes.size(); }
   void Add(Change::Kind kind, std::uint64_t id, float norm, absl::Span<const float> vector,
            std::string_view text) {
@@ -300,8 +306,8 @@ absl::StatusOr<ImportCounts> StoreFilesImpl::Import(Durability durability, std::
     max_id = state_->max_id;
     return absl::OkStatus();
   }));
-  for (bool more = true; more;) {
-    ImportChunk chunk;
+  ImportChunk chunk;
+  for (bool more = true; more; chunk.Clear()) {
     while (chunk.rows < RowsPerChunk(meta_) && chunk.size() < 2 * kBulkBytes) {
       ImportedMemory memory;
       ENGRAM_ASSIGN_OR_RETURN(more, source(&memory));

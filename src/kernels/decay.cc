@@ -49,12 +49,18 @@ inline Vector Decay(Vector strength, Vector age, float half_life) {
 
 extern "C" void ENGRAM_KERNEL(decay)(const float* strength, const float* age, size_t count,
                                      float half_life, float* out) {
-  for (size_t i = 0; i < count; i += kLanes) {
-    const size_t floats = count - i < kLanes ? count - i : kLanes;
-    Vector s = {}, a = {};
-    memcpy(&s, strength + i, floats * sizeof(float));
-    memcpy(&a, age + i, floats * sizeof(float));
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    Vector s, a;
+    memcpy(&s, strength + i, sizeof s);
+    memcpy(&a, age + i, sizeof a);
     const Vector decayed = Decay(s, a, half_life);
-    memcpy(out + i, &decayed, floats * sizeof(float));
+    memcpy(out + i, &decayed, sizeof decayed);
   }
+  if (i == count) return;
+  Vector s = {}, a = {};
+  memcpy(&s, strength + i, (count - i) * sizeof(float));
+  memcpy(&a, age + i, (count - i) * sizeof(float));
+  const Vector decayed = Decay(s, a, half_life);
+  memcpy(out + i, &decayed, (count - i) * sizeof(float));
 }

@@ -38,17 +38,22 @@ void ENGRAM_KERNEL(pull)(const engram_edges* edges, const float* activation, flo
   const float* weights = edges->weights;
   const size_t last = offsets[edges->count];
   for (size_t i = 0; i < edges->count; ++i) {
-    float sums[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     size_t e = offsets[i];
     const size_t end = offsets[i + 1];
-    for (; e + 4 <= end; e += 4) {
-      if (e + kAhead + 4 <= last) {
-        for (size_t j = 0; j < 4; ++j) __builtin_prefetch(&activation[sources[e + kAhead + j]]);
-      }
-      for (size_t j = 0; j < 4; ++j) sums[j] += activation[sources[e + j]] * weights[e + j];
+    if (end + kAhead <= last) {
+      for (size_t k = e; k < end; ++k) __builtin_prefetch(&activation[sources[k + kAhead]]);
     }
-    for (size_t j = 0; e < end; ++e, ++j) sums[j] += activation[sources[e]] * weights[e];
-    next[edges->first_node + i] += (sums[0] + sums[2]) + (sums[1] + sums[3]);
+    float p0 = 0.0f, p1 = 0.0f, p2 = 0.0f, p3 = 0.0f;
+    for (; e + 4 <= end; e += 4) {
+      p0 += activation[sources[e]] * weights[e];
+      p1 += activation[sources[e + 1]] * weights[e + 1];
+      p2 += activation[sources[e + 2]] * weights[e + 2];
+      p3 += activation[sources[e + 3]] * weights[e + 3];
+    }
+    if (e < end) p0 += activation[sources[e]] * weights[e];
+    if (e + 1 < end) p1 += activation[sources[e + 1]] * weights[e + 1];
+    if (e + 2 < end) p2 += activation[sources[e + 2]] * weights[e + 2];
+    next[edges->first_node + i] += (p0 + p2) + (p1 + p3);
   }
 }
 

@@ -32,10 +32,10 @@ pub fn pull(edges: *const abi.Edges, activation: [*]const f32, next: [*]f32) cal
         var sums: [4]f32 = @splat(0);
         var e: usize = offsets[i];
         const end: usize = offsets[i + 1];
+        if (end + ahead <= last) {
+            for (e..end) |k| @prefetch(&activation[sources[k + ahead]], .{});
+        }
         while (e + 4 <= end) : (e += 4) {
-            if (e + ahead + 4 <= last) {
-                inline for (0..4) |j| @prefetch(&activation[sources[e + ahead + j]], .{});
-            }
             inline for (0..4) |j| sums[j] += activation[sources[e + j]] * weights[e + j];
         }
         inline for (0..3) |j| {

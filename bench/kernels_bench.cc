@@ -1,0 +1,296 @@
+// Each table of kernels beside what bounds it: similarity beside a sum that only
+// reads the same bytes, spreading beside the plain push loop. Every kernel's
+// answer is checked against double before it is timed.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bench/support.h"
+#include "kernels/dispatch.h"
+
+namespace engram::bench {
+namespace {
+
+constexpr std::size_t kInCache = std::size_t{256} << 10;
+constexpr std::size_t kFromMemory = std::size_t{600} << 20;
+
+// Reads every byte once, with as many independent sums as hide the latency.
+__attribute__((target("avx2"))) float SumAvx2(const float* data, std::size_t count) {
+  typedef float Vector __attribute__((vector_size(32)));
+  Vector a = {}, b = {}, c = {}, d = {};
+  for (std::size_t i = 0; i + 32 <= count; i += 32) {
+    const auto* at = reinterpret_cast<const Vector*>(data + i);
+    a += at[0];
+    b += at[1];
+    c += at[2];
+    d += at[3];
+  }
+  a = (a + b) + (c + d);
+  return a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7];
+}
+
+__attribute__((target("avx512f"))) float SumAvx512(const float* data, std::size_t count) {
+  typedef float Vector __attribute__((vector_size(64)));
+  Vector a = {}, b = {}, c = {}, d = {};
+  for (std::size_t i = 0; i + 64 <= count; i += 64) {
+    const auto* at = reinterpret_cast<const Vector*>(data + i);
+    a += at[0];
+    b += at[1];
+    c += at[2];
+    d += at[3];
+  }
+  a = (a + b) + (c + d);
+  float sum = 0;
+  for (int lane = 0; lane < 16; ++lane) sum += a[lane];
+  return sum;
+}
+
+float SumSse2(const float* data, std::size_t count) {
+  typedef float Vector __attribute__((vector_size(16)));
+  Vector a = {}, b = {}, c = {}, d = {};
+  for (std::size_t i = 0; i + 16 <= count; i += 16) {
+    const auto* at = reinterpret_cast<const Vector*>(data + i);
+    a += at[0];
+    b += at[1];
+    c += at[2];
+    d += at[3];
+  }
+  a = (a + b) + (c + d);
+  return a[0] + a[1] + a[2] + a[3];
+}
+
+// What a reader would write first; the compiler may do with it what it likes.
+__attribute__((noinline)) void PlainDot(const float* query, const float* rows, std::size_t count,
+                                        std::size_t dimension, std::size_t pitch, float* out) {
+  for (std::size_t r = 0; r < count; ++r) {
+    float sum = 0.0f;
+    for (std::size_t i = 0; i < dimension; ++i) sum += query[i] * rows[r * pitch + i];
+    out[r] = sum;
+  }
+}
+
+struct Rows {
+  Rows(std::size_t bytes, std::size_t dimension_in)
+      : dimension(dimension_in),
+        count(bytes / sizeof(float) / dimension),
+        storage(SeededFloats(count * dimension + 16, 1)),
+        query(SeededFloats(dimension, 2)) {
+    auto address = reinterpret_cast<std::uintptr_t>(storage.data());
+    data = storage.data() + (64 - address % 64) % 64 / sizeof(float);
+  }
+  std::size_t dimension, count;
+  std::vector<float> storage, query;
+  const float* data;
+};
+
+// The largest arrays are shared: making them takes longer than reading them.
+const Rows& RowsOf(std::size_t bytes, std::size_t dimension) {
+  static std::unique_ptr<Rows> last;
+  if (last == nullptr || last->dimension != dimension || last->count != bytes / 4 / dimension) {
+    last.reset();
+    last = std::make_unique<Rows>(bytes, dimension);
+  }
+  return *last;
+}
+
+bool AgreesWithDouble(engram_dot_kernel* kernel, const Rows& rows) {
+  const std::size_t count = std::min<std::size_t>(rows.count, 64);
+  std::vector<float> scores(count);
+  kernel(rows.query.data(), rows.data, count, rows.dimension, rows.dimension, scores.data());
+  for (std::size_t r = 0; r < count; ++r) {
+    double dot = 0;
+    for (std::size_t i = 0; i < rows.dimension; ++i) {
+      dot += double{rows.query[i]} * double{rows.data[r * rows.dimension + i]};
+    }
+    if (std::abs(dot - scores[r]) > 1e-4 * static_cast<double>(rows.dimension)) return false;
+  }
+  return true;
+}
+
+void TimeDot(benchmark::State& state, engram_dot_kernel* kernel, std::size_t bytes,
+             std::size_t dimension) {
+  const Rows& rows = RowsOf(bytes, dimension);
+  if (!AgreesWithDouble(kernel, rows)) return state.SkipWithError("wrong scores");
+  std::vector<float> scores(rows.count);
+  for (auto _ : state) {
+    kernel(rows.query.data(), rows.data, rows.count, dimension, dimension, scores.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * rows.count * dimension *
+                                                    sizeof(float)));
+}
+
+void TimeSum(benchmark::State& state, float (*sum)(const float*, std::size_t), std::size_t bytes,
+             std::size_t dimension) {
+  const Rows& rows = RowsOf(bytes, dimension);
+  for (auto _ : state) benchmark::DoNotOptimize(sum(rows.data, rows.count * dimension));
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * rows.count * dimension *
+                                                    sizeof(float)));
+}
+
+// A seeded graph in compressed sparse rows. `skew` 1 draws both ends of an edge evenly; 3 gives
+// few nodes most of the edges, as a power law does.
+struct Graph {
+  Graph(std::uint32_t nodes_in, std::size_t edges, int skew) : nodes(nodes_in) {
+    std::minstd_rand random(3);
+    std::vector<std::uint32_t> degrees(nodes, 0);
+    const auto pick = [&] {
+      const double x = static_cast<double>(random()) / static_cast<double>(1U << 31);
+      // Scattered, so that the nodes with many edges do not lie together.
+      return static_cast<std::uint32_t>(std::pow(x, skew) * nodes) * std::uint64_t{2654435761} %
+             nodes;
+    };
+    for (std::size_t e = 0; e < edges; ++e) ++degrees[pick()];
+    offsets.push_back(0);
+    for (const std::uint32_t degree : degrees) offsets.push_back(offsets.back() + degree);
+    for (std::size_t e = 0; e < edges; ++e) {
+      targets.push_back(static_cast<std::uint32_t>(pick()));
+      weights.push_back(static_cast<float>(random() % 1000) / 1000.0f);
+    }
+    activation = SeededFloats(nodes, 4);
+  }
+  engram_edges edges() const { return {offsets.data(), targets.data(), weights.data(), 0, nodes}; }
+
+  std::uint32_t nodes;
+  std::vector<std::uint32_t> offsets, targets;
+  std::vector<float> weights, activation;
+};
+
+// By name: "1M-10M" has the shape of knowledge graphs, "16M-48M" has activations that exceed
+// every cache.
+const Graph& GraphOf(const std::string& name) {
+  static std::unique_ptr<Graph> last;
+  static std::string last_name;
+  if (last_name != name) {
+    last.reset();
+    last = name == "1M-10M" ? std::make_unique<Graph>(1'000'000, 10'000'000, 3)
+                            : std::make_unique<Graph>(16'000'000, 48'000'000, 1);
+    last_name = name;
+  }
+  return *last;
+}
+
+__attribute__((noinline)) void PlainPush(const engram_edges* edges, const float* activation,
+                                         float* next) {
+  for (std::uint32_t s = 0; s < edges->count; ++s) {
+    for (std::uint32_t e = edges->offsets[s]; e < edges->offsets[s + 1]; ++e) {
+      next[edges->targets[e]] += activation[s] * edges->weights[e];
+    }
+  }
+}
+
+// Sums of the form against double, for the first nodes that have any.
+bool SumAgrees(engram_push_kernel* kernel, bool pulls, const Graph& graph) {
+  std::vector<float> next(graph.nodes, 0.0f);
+  std::vector<double> expected(graph.nodes, 0.0);
+  const engram_edges edges = graph.edges();
+  kernel(&edges, graph.activation.data(), next.data());
+  for (std::uint32_t s = 0; s < graph.nodes; ++s) {
+    for (std::uint32_t e = graph.offsets[s]; e < graph.offsets[s + 1]; ++e) {
+      const std::uint32_t from = pulls ? graph.targets[e] : s, to = pulls ? s : graph.targets[e];
+      expected[to] += double{graph.activation[from]} * double{graph.weights[e]};
+    }
+  }
+  for (std::uint32_t n = 0; n < graph.nodes; ++n) {
+    if (std::abs(next[n] - expected[n]) > 1e-2 + 1e-4 * std::abs(expected[n])) return false;
+  }
+  return true;
+}
+
+void TimeSpread(benchmark::State& state, engram_push_kernel* kernel, bool pulls,
+                const std::string& name) {
+  const Graph& graph = GraphOf(name);
+  if (!SumAgrees(kernel, pulls, graph)) return state.SkipWithError("wrong sums");
+  std::vector<float> next(graph.nodes, 0.0f);
+  const engram_edges edges = graph.edges();
+  for (auto _ : state) {
+    kernel(&edges, graph.activation.data(), next.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * graph.targets.size()));
+}
+
+void TimeFrontier(benchmark::State& state, const engram_kernels* table, const std::string& name) {
+  const Graph& graph = GraphOf(name);
+  std::vector<float> next(graph.nodes, 0.0f);
+  std::vector<std::uint8_t> seen(graph.nodes, 0);
+  std::vector<std::uint32_t> active, touched(graph.nodes + 1);
+  for (std::uint32_t i = 0; i < 64; ++i) active.push_back(i * (graph.nodes / 64));
+  const engram_edges edges = graph.edges();
+  for (auto _ : state) {
+    const std::size_t count =
+        table->frontier(&edges, active.data(), active.size(), graph.activation.data(), next.data(),
+                        seen.data(), touched.data(), 0);
+    for (std::size_t i = 0; i < count; ++i) seen[touched[i]] = 0;
+    benchmark::ClobberMemory();
+  }
+}
+
+void TimeDecay(benchmark::State& state, const engram_kernels* table) {
+  std::vector<float> strengths(kInCache / 4, 1.0f), ages = SeededFloats(kInCache / 4, 6), out(ages);
+  for (auto _ : state) {
+    table->decay(strengths.data(), ages.data(), ages.size(), 0.5f, out.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * ages.size()));
+}
+
+template <typename... Args>
+void Register(const std::string& name, Args... args) {
+  benchmark::RegisterBenchmark(name.c_str(), args...)->Unit(benchmark::kMillisecond);
+}
+
+void RegisterSimilarity(std::size_t bytes, std::size_t dimension) {
+  const std::string where = absl::StrCat(bytes == kInCache ? "cache" : "memory", "/", dimension);
+  Register(absl::StrCat("sum/", where, "/sse2"), TimeSum, SumSse2, bytes, dimension);
+  if (__builtin_cpu_supports("avx2")) {
+    Register(absl::StrCat("sum/", where, "/avx2"), TimeSum, SumAvx2, bytes, dimension);
+  }
+  if (__builtin_cpu_supports("avx512f")) {
+    Register(absl::StrCat("sum/", where, "/avx512"), TimeSum, SumAvx512, bytes, dimension);
+  }
+  Register(absl::StrCat("dot/", where, "/plain-loop"), TimeDot, PlainDot, bytes, dimension);
+  for (const kernels::Choice& choice : kernels::AllKernels()) {
+    if (!choice.usable) continue;
+    Register(absl::StrCat("dot/", where, "/", choice.table->name), TimeDot, choice.table->dot,
+             bytes, dimension);
+  }
+}
+
+void RegisterSpreading(const std::string& graph) {
+  const std::string where = absl::StrCat("spread/", graph, "/");
+  Register(absl::StrCat(where, "push/plain-loop"), TimeSpread, PlainPush, false, graph);
+  for (const kernels::Choice& choice : kernels::AllKernels()) {
+    if (!choice.usable) continue;
+    const engram_kernels* table = choice.table;
+    Register(absl::StrCat(where, "push/", table->name), TimeSpread, table->push, false, graph);
+    Register(absl::StrCat(where, "pull/", table->name), TimeSpread, table->pull, true, graph);
+    Register(absl::StrCat(where, "frontier-64/", table->name), TimeFrontier, table, graph);
+  }
+}
+
+void RegisterAll() {
+  for (const std::size_t bytes : {kInCache, kFromMemory}) {
+    for (const std::size_t dimension : {100, 384, 768}) RegisterSimilarity(bytes, dimension);
+  }
+  for (const char* graph : {"1M-10M", "16M-48M"}) RegisterSpreading(graph);
+  for (const kernels::Choice& choice : kernels::AllKernels()) {
+    if (choice.usable) Register(absl::StrCat("decay/", choice.table->name), TimeDecay, choice.table);
+  }
+}
+
+}  // namespace
+}  // namespace engram::bench
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  engram::bench::DescribeMachine();
+  engram::bench::RegisterAll();
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}
