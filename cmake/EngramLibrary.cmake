@@ -27,3 +27,25 @@ set_target_properties(engram PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${P
 if(ENGRAM_ZIG_KERNELS)
   add_dependencies(engram engram_zig_kernels)
 endif()
+
+# What an application needs to build against the library: see tests/install.
+if(PROJECT_IS_TOP_LEVEL)
+  include(CMakePackageConfigHelpers)
+  set(engram_package ${CMAKE_INSTALL_LIBDIR}/cmake/Engram)
+  set_target_properties(engram PROPERTIES EXPORT_NAME engram)
+  install(TARGETS engram EXPORT EngramTargets)
+  install(EXPORT EngramTargets NAMESPACE engram:: DESTINATION ${engram_package})
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/engram DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/EngramConfig.cmake.in
+    ${PROJECT_BINARY_DIR}/EngramConfig.cmake INSTALL_DESTINATION ${engram_package})
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/EngramConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+  install(FILES ${PROJECT_BINARY_DIR}/EngramConfig.cmake
+    ${PROJECT_BINARY_DIR}/EngramConfigVersion.cmake DESTINATION ${engram_package})
+  # Relative to where engram.pc lies, so that the installed tree can be moved.
+  set(engram_pc_folder ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  file(RELATIVE_PATH ENGRAM_PC_PREFIX /prefix/${engram_pc_folder} /prefix)
+  string(REGEX REPLACE "/$" "" ENGRAM_PC_PREFIX "${ENGRAM_PC_PREFIX}")
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/engram.pc.in ${PROJECT_BINARY_DIR}/engram.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/engram.pc DESTINATION ${engram_pc_folder})
+endif()
