@@ -121,16 +121,16 @@ void TimeDot(benchmark::State& state, engram_dot_kernel* kernel, std::size_t byt
     kernel(rows.query.data(), rows.data, rows.count, dimension, dimension, scores.data());
     benchmark::ClobberMemory();
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * rows.count * dimension *
-                                                    sizeof(float)));
+  state.SetBytesProcessed(
+      static_cast<std::int64_t>(state.iterations() * rows.count * dimension * sizeof(float)));
 }
 
 void TimeSum(benchmark::State& state, float (*sum)(const float*, std::size_t), std::size_t bytes,
              std::size_t dimension) {
   const Rows& rows = RowsOf(bytes, dimension);
   for (auto _ : state) benchmark::DoNotOptimize(sum(rows.data, rows.count * dimension));
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * rows.count * dimension *
-                                                    sizeof(float)));
+  state.SetBytesProcessed(
+      static_cast<std::int64_t>(state.iterations() * rows.count * dimension * sizeof(float)));
 }
 
 // A seeded graph in compressed sparse rows. `skew` 1 draws both ends of an edge evenly; 3 gives
@@ -280,7 +280,8 @@ void RegisterAll() {
   }
   for (const char* graph : {"1M-10M", "16M-48M"}) RegisterSpreading(graph);
   for (const kernels::Choice& choice : kernels::AllKernels()) {
-    if (choice.usable) Register(absl::StrCat("decay/", choice.table->name), TimeDecay, choice.table);
+    if (choice.usable)
+      Register(absl::StrCat("decay/", choice.table->name), TimeDecay, choice.table);
   }
 }
 

@@ -99,8 +99,8 @@ std::vector<float> ReadHalves(const std::string& path) {
     std::memcpy(&half, bytes.data() + 2 * i, sizeof half);
     const int exponent = (half >> 10) & 31;
     const double fraction = half & 1023;
-    const double size = exponent == 0 ? std::ldexp(fraction, -24)
-                                      : std::ldexp(1024 + fraction, exponent - 25);
+    const double size =
+        exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
     floats[i] = static_cast<float>((half & 0x8000) != 0 ? -size : size);
   }
   return floats;
@@ -135,8 +135,8 @@ void WriteAtRate(Store& store, const SealedStore& source, std::uint64_t rows_per
       batch.Put(1'000'000 + written + i, source.row((written + i) % 100'000), "payload");
     }
     if (!store.Write({}, batch).ok()) failed = true;
-    std::this_thread::sleep_until(begin + std::chrono::microseconds(
-                                              written * 1'000'000 / rows_per_second));
+    std::this_thread::sleep_until(begin +
+                                  std::chrono::microseconds(written * 1'000'000 / rows_per_second));
   }
 }
 

@@ -139,8 +139,8 @@ void Import(benchmark::State& state) {
     state.PauseTiming();
     if (!report.ok() || !HoldsAll(*store, kRows)) return state.SkipWithError("import");
     if (!store->Close().ok()) return state.SkipWithError("close");
-    ratio = static_cast<double>(FromProc("io", "write_bytes:") - before) /
-            static_cast<double>(given);
+    ratio =
+        static_cast<double>(FromProc("io", "write_bytes:") - before) / static_cast<double>(given);
     store.reset();
     folder.reset();
     state.ResumeTiming();

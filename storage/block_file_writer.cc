@@ -89,11 +89,12 @@ absl::Status BlockFileWriter::PutColumn(const BlockExtent& extent, ColumnKind co
   // What we cannot read back must not become the only copy.
   const auto decoded = DecodeBlockColumn(value);
   if (!decoded.ok() || decoded->payload != payload) {
-    return absl::InternalError(absl::StrFormat("column %s of the block at row %d does not read back",
-                                               ColumnName(column), extent.first_row));
+    return absl::InternalError(
+        absl::StrFormat("column %s of the block at row %d does not read back", ColumnName(column),
+                        extent.first_row));
   }
-  const std::string key = EncodeBlockKey(
-      {.generation = generation_, .first_row = extent.first_row, .column = column});
+  const std::string key =
+      EncodeBlockKey({.generation = generation_, .first_row = extent.first_row, .column = column});
   return FromRocks(file_->Put(key, value), "writing " + current_.path);
 }
 

@@ -42,8 +42,7 @@ absl::StatusOr<bool> AllFresh(const WriterState& state, absl::Span<const Change>
         if (known) return false;
         break;
       }
-      case Change::Kind::kDelete:
-        return false;
+      case Change::Kind::kDelete: return false;
     }
   }
   return true;

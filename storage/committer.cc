@@ -30,10 +30,9 @@ absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord
   ENGRAM_RETURN_IF_ERROR(state.broken);
   commit.batch = state.commit.batch + 1;
   rocksdb::DB& db = state.database->db();
-  ENGRAM_RETURN_IF_ERROR(FromRocks(
-      batch.Put(state.database->family(Family::kCatalog), AsSlice(kCommitKey),
-                EncodeCommitRecord(commit)),
-      "building a batch"));
+  ENGRAM_RETURN_IF_ERROR(FromRocks(batch.Put(state.database->family(Family::kCatalog),
+                                             AsSlice(kCommitKey), EncodeCommitRecord(commit)),
+                                   "building a batch"));
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::kPower;
   absl::Status status = FromRocks(db.Write(options, &batch), "writing a batch");
@@ -88,12 +87,8 @@ absl::Status Committer::AddRequest(const CommitRequest& request) {
       case Change::Kind::kPut:
         ENGRAM_RETURN_IF_ERROR(AddPut(change, request.error_if_present));
         break;
-      case Change::Kind::kDelete:
-        ENGRAM_RETURN_IF_ERROR(AddDelete(change));
-        break;
-      case Change::Kind::kSetKey:
-        ENGRAM_RETURN_IF_ERROR(AddSetKey(change));
-        break;
+      case Change::Kind::kDelete: ENGRAM_RETURN_IF_ERROR(AddDelete(change)); break;
+      case Change::Kind::kSetKey: ENGRAM_RETURN_IF_ERROR(AddSetKey(change)); break;
     }
   }
   return absl::OkStatus();

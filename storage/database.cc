@@ -44,8 +44,8 @@ absl::StatusOr<std::uint32_t> FormatVersionOf(const std::string& path) {
   rocksdb::DB* raw = nullptr;
   const rocksdb::Options options(OpenOptions(/*read_only=*/true),
                                  FamilyOptions(Family::kDefault, nullptr));
-  ENGRAM_RETURN_IF_ERROR(FromRocks(rocksdb::DB::OpenForReadOnly(options, path, &raw),
-                                   "opening " + path));
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(rocksdb::DB::OpenForReadOnly(options, path, &raw), "opening " + path));
   const std::unique_ptr<rocksdb::DB> db(raw);
   std::string value;
   const rocksdb::Status status =
@@ -65,9 +65,9 @@ absl::StatusOr<std::uint32_t> FormatVersionOf(const std::string& path) {
 // Refuses what is not ours, or is newer, before a write-open could change it.
 absl::Status CheckFamilies(const DatabaseOptions& options, const std::string& path) {
   std::vector<std::string> names;
-  ENGRAM_RETURN_IF_ERROR(FromRocks(
-      rocksdb::DB::ListColumnFamilies(OpenOptions(/*read_only=*/true), path, &names),
-      "opening " + path));
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(rocksdb::DB::ListColumnFamilies(OpenOptions(/*read_only=*/true), path, &names),
+                "opening " + path));
   std::set<std::string> missing;
   for (int i = 0; i < kFamilyCount; ++i) {
     missing.emplace(FamilyName(static_cast<Family>(i)));
@@ -151,12 +151,11 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOpt
   std::shared_ptr<Database> database(new Database(path, /*read_only=*/false));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(
-      open_options, path, Descriptors(options.block_cache_bytes), &handles, &raw);
+  const rocksdb::Status status =
+      rocksdb::DB::Open(open_options, path, Descriptors(options.block_cache_bytes), &handles, &raw);
   if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
     // Somebody was quicker between the two locks: say who, as above.
-    ENGRAM_RETURN_IF_ERROR(
-        DirectoryLock::Acquire(path, std::chrono::milliseconds(0)).status());
+    ENGRAM_RETURN_IF_ERROR(DirectoryLock::Acquire(path, std::chrono::milliseconds(0)).status());
   }
   ENGRAM_RETURN_IF_ERROR(FromRocks(status, "opening " + path));
   database->db_.reset(raw);
@@ -190,10 +189,10 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
         /*apply_to=*/before.last > 0 ? before.last : std::numeric_limits<std::uint64_t>::max());
     rocksdb::DBOptions open_options = OpenOptions(/*read_only=*/true);
     open_options.wal_filter = database->watch_.get();
-    last = FromRocks(rocksdb::DB::OpenForReadOnly(open_options, path,
-                                                  Descriptors(options.block_cache_bytes), &handles,
-                                                  &raw),
-                     "opening " + path);
+    last =
+        FromRocks(rocksdb::DB::OpenForReadOnly(
+                      open_options, path, Descriptors(options.block_cache_bytes), &handles, &raw),
+                  "opening " + path);
     if (!last.ok()) continue;
     database->db_.reset(raw);
     std::copy(handles.begin(), handles.end(), database->handles_.begin());
@@ -217,8 +216,8 @@ absl::Status Database::HasAtLeast(std::uint64_t batch) const {
   ENGRAM_ASSIGN_OR_RETURN(const std::string value, Get(Family::kCatalog, kCommitKey));
   ENGRAM_ASSIGN_OR_RETURN(const CommitRecord commit, DecodeCommitRecord(value));
   if (commit.batch >= batch) return absl::OkStatus();
-  return absl::DataLossError(absl::StrFormat("%s shows batch %d, and had batch %d before", path_,
-                                             commit.batch, batch));
+  return absl::DataLossError(
+      absl::StrFormat("%s shows batch %d, and had batch %d before", path_, commit.batch, batch));
 }
 
 absl::Status Database::HasNamedFiles() const {
@@ -234,9 +233,10 @@ absl::Status Database::HasNamedFiles() const {
   }
   for (const auto& [first_row, entry] : catalog.files()) {
     if (there.contains({first_row, entry.generation})) continue;
-    return absl::DataLossError(absl::StrFormat("%s names blocks from row %d, generation %d, and no "
-                                               "file has them", path_, first_row,
-                                               entry.generation));
+    return absl::DataLossError(
+        absl::StrFormat("%s names blocks from row %d, generation %d, and no "
+                        "file has them",
+                        path_, first_row, entry.generation));
   }
   return absl::OkStatus();
 }

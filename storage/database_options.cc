@@ -58,15 +58,17 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
   }
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.compression = rocksdb::kNoCompression;
-  options.bottommost_compression = rocksdb::kNoCompression;
+  // Ids are written twice, the second time when the snapshots of before are gone; they are
+  // mostly alike. Payloads and embeddings are the caller's, who knows what they are.
+  const auto compression =
+      family == Family::kIds ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+  options.compression = compression;
+  options.bottommost_compression = compression;
   options.write_buffer_size = kMemtableBytes;
   return options;
 }
 
-std::string RocksVersion() {
-  return rocksdb::GetRocksVersionAsString(/*with_patch=*/true);
-}
+std::string RocksVersion() { return rocksdb::GetRocksVersionAsString(/*with_patch=*/true); }
 
 rocksdb::DBOptions OpenOptions(bool read_only) {
   rocksdb::DBOptions options;

@@ -62,8 +62,9 @@ absl::StatusOr<std::uint32_t> FormatInTables(rocksdb::DB& db) {
 
 absl::StatusOr<std::uint64_t> BatchInTables(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* catalog) {
   std::string value;
-  const rocksdb::Status status = db.Get(
-      rocksdb::ReadOptions(), catalog, rocksdb::Slice(kCommitKey.data(), kCommitKey.size()), &value);
+  const rocksdb::Status status =
+      db.Get(rocksdb::ReadOptions(), catalog, rocksdb::Slice(kCommitKey.data(), kCommitKey.size()),
+             &value);
   if (status.IsNotFound()) return 0;
   ENGRAM_RETURN_IF_ERROR(FromRocks(status, "reading the commit record"));
   ENGRAM_ASSIGN_OR_RETURN(const CommitRecord commit, DecodeCommitRecord(value));
@@ -78,9 +79,10 @@ void LogWatch::ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::uint6
   if (found != ids.end()) catalog_ = found->second;
 }
 
-rocksdb::WalFilter::WalProcessingOption LogWatch::LogRecordFound(
-    unsigned long long, const std::string&, const rocksdb::WriteBatch& batch, rocksdb::WriteBatch*,
-    bool*) {
+rocksdb::WalFilter::WalProcessingOption LogWatch::LogRecordFound(unsigned long long,
+                                                                 const std::string&,
+                                                                 const rocksdb::WriteBatch& batch,
+                                                                 rocksdb::WriteBatch*, bool*) {
   CommitFinder finder(catalog_);
   const rocksdb::Status status = batch.Iterate(&finder);
   const auto commit = DecodeCommitRecord(finder.commit());

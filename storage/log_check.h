@@ -34,8 +34,8 @@ class LogWatch : public rocksdb::WalFilter {
   void ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::uint64_t>& log_numbers,
                                 const std::map<std::string, std::uint32_t>& ids) override;
   WalProcessingOption LogRecordFound(unsigned long long log_number, const std::string& file,
-                                     const rocksdb::WriteBatch& batch,
-                                     rocksdb::WriteBatch* changed, bool* was_changed) override;
+                                     const rocksdb::WriteBatch& batch, rocksdb::WriteBatch* changed,
+                                     bool* was_changed) override;
   const char* Name() const override { return "engram.LogWatch"; }
 
   std::uint64_t first() const { return first_; }

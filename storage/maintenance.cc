@@ -17,12 +17,12 @@ namespace engram::storage {
 namespace {
 
 NewRow RowOf(const RowSlice& slice, std::uint32_t i, std::uint32_t dimension) {
-  return {.row = slice.row(i),
-          .id = slice.ids[i],
-          .node = slice.nodes[i],
-          .norm = slice.norms[i],
-          .embedding = absl::MakeConstSpan(slice.embeddings + std::size_t{i} * dimension,
-                                           dimension)};
+  return {
+      .row = slice.row(i),
+      .id = slice.ids[i],
+      .node = slice.nodes[i],
+      .norm = slice.norms[i],
+      .embedding = absl::MakeConstSpan(slice.embeddings + std::size_t{i} * dimension, dimension)};
 }
 
 // Gives the live rows of `slice` to `writer` and the dead ones to `dropped`.
@@ -126,8 +126,8 @@ absl::Status Maintenance::CompactFile(const FileEntry& entry) {
     if (block == nullptr) return absl::InternalError("a block of the catalog is not mapped");
     // Damage must not be copied under a fresh checksum.
     ENGRAM_RETURN_IF_ERROR(block->Check());
-    ENGRAM_RETURN_IF_ERROR(CopyLiveRows(block->slice(), state_.meta.dimension, tombstones, writer,
-                                        change.dropped));
+    ENGRAM_RETURN_IF_ERROR(
+        CopyLiveRows(block->slice(), state_.meta.dimension, tombstones, writer, change.dropped));
   }
   ENGRAM_ASSIGN_OR_RETURN(change.added, writer.Finish());
   ENGRAM_RETURN_IF_ERROR(Carry(std::move(change)));
@@ -141,8 +141,8 @@ absl::Status Maintenance::Carry(Switch change) {
   absl::Status status = Ingest(change.added);
   std::shared_ptr<const MappedBlocks> blocks;
   if (status.ok()) {
-    auto mapped = MappedBlocks::Map(state_.database, catalog, state_.meta.dimension,
-                                    state_.blocks.get());
+    auto mapped =
+        MappedBlocks::Map(state_.database, catalog, state_.meta.dimension, state_.blocks.get());
     status = mapped.status();
     if (status.ok()) blocks = *std::move(mapped);
   }
@@ -155,8 +155,8 @@ absl::Status Maintenance::Carry(Switch change) {
   std::error_code ignored;  // RemoveLeftovers gets what stays
   for (const BlockFile& file : change.added) std::filesystem::remove(file.path, ignored);
   // A batch that may be in the log may name them: then only a restart knows.
-  const absl::Status dropped = queue_.RunAlone(
-      [&] { return state_.broken.ok() ? DropOrphans() : absl::OkStatus(); });
+  const absl::Status dropped =
+      queue_.RunAlone([&] { return state_.broken.ok() ? DropOrphans() : absl::OkStatus(); });
   return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
 }
 
@@ -169,6 +169,7 @@ absl::Status Maintenance::Ingest(const std::vector<BlockFile>& files) {
   options.write_global_seqno = false;
   options.fail_if_not_bottommost_level = true;
   std::vector<std::string> paths;
+  paths.reserve(files.size());
   for (const BlockFile& file : files) paths.push_back(file.path);
   return FromRocks(state_.database->db().IngestExternalFile(
                        state_.database->family(Family::kBlocks), paths, options),
@@ -250,10 +251,10 @@ absl::Status Maintenance::DropFiles(const FileEntry& entry) {
   const std::string last = EncodeBlockKey(
       {entry.generation, entry.blocks.back().first_row, ColumnKind{~std::uint32_t{0}}});
   const rocksdb::Slice begin(first), end(last);
-  return FromRocks(rocksdb::DeleteFilesInRange(&state_.database->db(),
-                                               state_.database->family(Family::kBlocks), &begin,
-                                               &end),
-                   "dropping old blocks");
+  return FromRocks(
+      rocksdb::DeleteFilesInRange(&state_.database->db(), state_.database->family(Family::kBlocks),
+                                  &begin, &end),
+      "dropping old blocks");
 }
 
 absl::Status Maintenance::DropOrphans() {

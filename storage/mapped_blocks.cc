@@ -40,8 +40,8 @@ bool Fits(const BlockHeader& header, const BlockKey& key, const BlockExtent& ext
           std::uint32_t dimension) {
   const std::uint32_t per_row = BytesPerRow(key.column, dimension);
   return header.first_row == key.first_row && header.generation == key.generation &&
-         header.column == key.column && header.rows == extent.rows &&
-         header.span == extent.span && (per_row == 0 || header.bytes_per_row == per_row);
+         header.column == key.column && header.rows == extent.rows && header.span == extent.span &&
+         (per_row == 0 || header.bytes_per_row == per_row);
 }
 
 }  // namespace
@@ -97,8 +97,7 @@ absl::StatusOr<std::shared_ptr<const MappedBlocks>> MappedBlocks::Map(
   return std::shared_ptr<const MappedBlocks>(std::move(mapped));
 }
 
-void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value,
-                             std::uint32_t dimension) {
+void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value, std::uint32_t dimension) {
   auto* block = const_cast<MappedBlock*>(Find(key.first_row));
   const bool named = block != nullptr && block->extent_.first_row == key.first_row &&
                      block->generation_ == key.generation;
@@ -109,11 +108,11 @@ void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value,
     return;
   }
   if (!Fits(column->header, key, block->extent_, dimension)) {
-    block->usable_ = Unusable(
-        block->extent_, key.column,
-        absl::StrFormat("its header tells of %d rows of %d bytes at row %d, generation %d",
-                        column->header.rows, column->header.bytes_per_row,
-                        column->header.first_row, column->header.generation));
+    block->usable_ =
+        Unusable(block->extent_, key.column,
+                 absl::StrFormat("its header tells of %d rows of %d bytes at row %d, generation %d",
+                                 column->header.rows, column->header.bytes_per_row,
+                                 column->header.first_row, column->header.generation));
     return;
   }
   block->columns_.push_back(*column);
@@ -131,7 +130,8 @@ void MappedBlocks::Finish(const Catalog& catalog, const MappedBlocks* previous) 
           block.usable_ = Unusable(block.extent_, kind, "it is missing");
         }
       }
-      const MappedBlock* known = previous == nullptr ? nullptr : previous->Find(block.extent_.first_row);
+      const MappedBlock* known =
+          previous == nullptr ? nullptr : previous->Find(block.extent_.first_row);
       const bool same = known != nullptr && known->extent_ == block.extent_ &&
                         known->generation_ == block.generation_;
       block.sound_ = same ? known->sound_ : std::make_shared<MappedBlock::Checked>(false);
@@ -151,9 +151,10 @@ void MappedBlocks::Finish(const Catalog& catalog, const MappedBlocks* previous) 
 }
 
 const MappedBlock* MappedBlocks::Find(std::uint64_t row) const {
-  auto it = std::upper_bound(
-      blocks_.begin(), blocks_.end(), row,
-      [](std::uint64_t wanted, const MappedBlock& block) { return wanted < block.extent_.first_row; });
+  auto it = std::upper_bound(blocks_.begin(), blocks_.end(), row,
+                             [](std::uint64_t wanted, const MappedBlock& block) {
+                               return wanted < block.extent_.first_row;
+                             });
   if (it == blocks_.begin()) return nullptr;
   --it;
   return row < it->extent_.end_row() ? &*it : nullptr;
@@ -164,7 +165,8 @@ absl::Status MappedBlocks::Prefault() const {
   for (const MappedBlock& block : blocks_) {
     for (const BlockColumn& column : block.columns_) {
       const auto begin = reinterpret_cast<std::uintptr_t>(column.payload.data()) & ~(kPage - 1);
-      const auto end = reinterpret_cast<std::uintptr_t>(column.payload.data()) + column.payload.size();
+      const auto end =
+          reinterpret_cast<std::uintptr_t>(column.payload.data()) + column.payload.size();
       if (::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ) == 0) continue;
       if (errno == EINVAL) return absl::OkStatus();  // a kernel older than 5.14: nothing is lost
       return absl::InternalError(absl::StrFormat("bringing %s into memory: %s",

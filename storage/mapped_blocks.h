@@ -67,9 +67,10 @@ class MappedBlocks {
   // Walks the block family of `database` once. Blocks the catalog does not name
   // are passed over; a block it names and that is not there is one whose
   // usable() says so. What `previous` has checked stays checked.
-  static absl::StatusOr<std::shared_ptr<const MappedBlocks>> Map(
-      std::shared_ptr<Database> database, const Catalog& catalog, std::uint32_t dimension,
-      const MappedBlocks* previous);
+  static absl::StatusOr<std::shared_ptr<const MappedBlocks>> Map(std::shared_ptr<Database> database,
+                                                                 const Catalog& catalog,
+                                                                 std::uint32_t dimension,
+                                                                 const MappedBlocks* previous);
 
   MappedBlocks(const MappedBlocks&) = delete;
   MappedBlocks& operator=(const MappedBlocks&) = delete;

@@ -88,8 +88,8 @@ absl::StatusOr<DirectoryState> ClassifyDirectory(const std::string& path) {
         "%s has table or log files but no CURRENT, which names the ones that count", path));
   }
   if (!foreign.empty()) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "%s is not an Engram store: it holds %s, and no CURRENT", path, foreign));
+    return absl::FailedPreconditionError(
+        absl::StrFormat("%s is not an Engram store: it holds %s, and no CURRENT", path, foreign));
   }
   return DirectoryState::kEmpty;
 }
@@ -120,8 +120,8 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> DirectoryLock::Acquire(
     const bool theirs = text.find("temporarily unavailable") != std::string::npos;
     if (!ours && !theirs) return FromRocks(status, "locking " + path);
     if (std::chrono::steady_clock::now() >= deadline) {
-      const std::string holder = ours ? absl::StrFormat("this process (%d)", ::getpid())
-                                      : DescribeHolder(lock_path);
+      const std::string holder =
+          ours ? absl::StrFormat("this process (%d)", ::getpid()) : DescribeHolder(lock_path);
       return absl::UnavailableError(
           absl::StrFormat("the store %s is open for writing in %s", path, holder));
     }

@@ -12,9 +12,9 @@
 namespace engram::storage {
 
 enum class DirectoryState {
-  kAbsent,       // nothing at the path
-  kEmpty,        // nothing of ours or anybody's; or a creation that got nowhere
-  kDatabase,     // a RocksDB database, maybe a store
+  kAbsent,    // nothing at the path
+  kEmpty,     // nothing of ours or anybody's; or a creation that got nowhere
+  kDatabase,  // a RocksDB database, maybe a store
 };
 
 // Errors: kFailedPrecondition when it is a file or holds other things, naming

@@ -60,9 +60,9 @@ absl::StatusOr<StoreMeta> CreateStore(const FilesOptions& options, Database& dat
   const rocksdb::Slice commit_key(kCommitKey.data(), kCommitKey.size());
   ENGRAM_RETURN_IF_ERROR(FromRocks(
       batch.Put(database.family(Family::kDefault), key, EncodeStoreMeta(meta)), "creating"));
-  ENGRAM_RETURN_IF_ERROR(FromRocks(batch.Put(database.family(Family::kCatalog), commit_key,
-                                             EncodeCommitRecord({.batch = 1})),
-                                   "creating"));
+  ENGRAM_RETURN_IF_ERROR(FromRocks(
+      batch.Put(database.family(Family::kCatalog), commit_key, EncodeCommitRecord({.batch = 1})),
+      "creating"));
   rocksdb::WriteOptions sync;
   sync.sync = true;
   ENGRAM_RETURN_IF_ERROR(FromRocks(database.db().Write(sync, &batch), "creating the store"));
@@ -80,9 +80,9 @@ absl::StatusOr<StoreMeta> LoadMeta(const FilesOptions& options, Database& databa
   ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, DecodeStoreMeta(*value));
   ENGRAM_RETURN_IF_ERROR(CheckFormatVersion(database.path(), meta.format_version));
   if (options.dimension != 0 && options.dimension != meta.dimension) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s holds embeddings of dimension %d, and dimension %d was asked for", database.path(),
-        meta.dimension, options.dimension));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s holds embeddings of dimension %d, and dimension %d was asked for",
+                        database.path(), meta.dimension, options.dimension));
   }
   if (options.metric != 0 && options.metric != meta.metric) {
     return absl::InvalidArgumentError(
@@ -127,9 +127,8 @@ class StoreFilesImpl : public StoreFiles {
                           .error_if_present = error_if_present,
                           .changes = changes,
                           .result = absl::OkStatus()};
-    const absl::Status status = queue_.Submit(
-        request, [this](absl::Span<CommitRequest* const> group) { CommitGroup(group); });
-    return status;
+    return queue_.Submit(request,
+                         [this](absl::Span<CommitRequest* const> group) { CommitGroup(group); });
   }
 
   absl::StatusOr<ImportCounts> Import(Durability durability, std::uint64_t expected,
@@ -197,8 +196,7 @@ class StoreFilesImpl : public StoreFiles {
 absl::Status StoreFilesImpl::WaitForRoom() {
   absl::MutexLock lock(&room_mutex_);
   const auto has_room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return stop_ || !background_status_.ok() ||
-           tail_bytes_ < kWaitFactor * options_.seal_bytes;
+    return stop_ || !background_status_.ok() || tail_bytes_ < kWaitFactor * options_.seal_bytes;
   };
   room_mutex_.Await(absl::Condition(&has_room));
   if (tail_bytes_ < kWaitFactor * options_.seal_bytes) return absl::OkStatus();
@@ -352,8 +350,8 @@ absl::Status StoreFilesImpl::Backup(const std::string& directory,
   }
   if (progress && !progress(0, 1)) return absl::CancelledError("the backup was cancelled");
   rocksdb::Checkpoint* raw = nullptr;
-  ENGRAM_RETURN_IF_ERROR(FromRocks(
-      rocksdb::Checkpoint::Create(&state_->database->db(), &raw), "preparing the backup"));
+  ENGRAM_RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(&state_->database->db(), &raw),
+                                   "preparing the backup"));
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
   ENGRAM_RETURN_IF_ERROR(
       FromRocks(checkpoint->CreateCheckpoint(directory), "backing up to " + directory));
@@ -435,8 +433,7 @@ absl::StatusOr<std::unique_ptr<StoreFiles>> StoreFiles::Open(const FilesOptions&
 absl::Status StoreFiles::Destroy(const std::string& path) {
   ENGRAM_ASSIGN_OR_RETURN(const DirectoryState there, ClassifyDirectory(path));
   if (there != DirectoryState::kDatabase) return absl::OkStatus();
-  ENGRAM_RETURN_IF_ERROR(
-      DirectoryLock::Acquire(path, std::chrono::milliseconds(0)).status());
+  ENGRAM_RETURN_IF_ERROR(DirectoryLock::Acquire(path, std::chrono::milliseconds(0)).status());
   {
     // Only what says that it is a store may be removed as one.
     FilesOptions options;

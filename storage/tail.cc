@@ -15,13 +15,13 @@ namespace {
 // memory that a small tail never uses.
 float* AllocateAligned(std::size_t floats) {
   return static_cast<float*>(
-      ::operator new(floats * sizeof(float), std::align_val_t{kPayloadAlignment}));
+      ::operator new (floats * sizeof(float), std::align_val_t{kPayloadAlignment}));
 }
 
 }  // namespace
 
 void TailChunk::AlignedFree::operator()(float* pointer) const {
-  ::operator delete(pointer, std::align_val_t{kPayloadAlignment});
+  ::operator delete (pointer, std::align_val_t{kPayloadAlignment});
 }
 
 TailChunk::TailChunk(std::uint32_t dimension, std::uint32_t capacity)
@@ -35,8 +35,7 @@ TailChunk::TailChunk(std::uint32_t dimension, std::uint32_t capacity)
 
 bool TailChunk::Accepts(std::uint64_t row) const {
   if (size_ == 0) return true;
-  return size_ < capacity_ &&
-         row - first_row_ < std::numeric_limits<std::uint32_t>::max();
+  return size_ < capacity_ && row - first_row_ < std::numeric_limits<std::uint32_t>::max();
 }
 
 void TailChunk::Append(const NewRow& row) {
@@ -74,7 +73,8 @@ void Tail::Append(const NewRow& row) {
 
 std::vector<std::shared_ptr<const TailChunk>> Tail::ClosedChunks() const {
   std::vector<std::shared_ptr<const TailChunk>> closed(chunks_.begin(), chunks_.end());
-  const bool last_grows = open_ && !chunks_.empty() && chunks_.back()->size() < chunks_.back()->capacity();
+  const bool last_grows =
+      open_ && !chunks_.empty() && chunks_.back()->size() < chunks_.back()->capacity();
   if (last_grows) closed.pop_back();
   return closed;
 }

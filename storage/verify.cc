@@ -44,8 +44,7 @@ class Verifier {
         return absl::CancelledError(
             absl::StrFormat("verification was cancelled after %d of %d blocks", i, blocks.size()));
       }
-      const absl::Status status =
-          read_every_block_ ? blocks[i].CheckAgain() : blocks[i].usable();
+      const absl::Status status = read_every_block_ ? blocks[i].CheckAgain() : blocks[i].usable();
       if (read_every_block_) report_.bytes += blocks[i].mapped_bytes();
       ++report_.blocks;
       if (status.ok()) continue;
@@ -63,8 +62,7 @@ class Verifier {
       const auto id = DecodeHeadKey(it->key().ToStringView());
       const auto head = DecodeMemoryHead(it->value().ToStringView());
       if (!id.has_value() || !head.ok()) {
-        Find(absl::StrFormat("a memory head is damaged: %s",
-                             std::string(head.status().message())));
+        Find(absl::StrFormat("a memory head is damaged: %s", std::string(head.status().message())));
         continue;
       }
       if (!head->live) continue;

@@ -99,8 +99,7 @@ absl::StatusOr<std::vector<std::string>> View::ReadKeys(std::uint64_t id, bool v
     const auto entry = DecodeIdKeysKey(it->key().ToStringView());
     if (entry.has_value()) keys.emplace_back(entry->key);
   }
-  ENGRAM_RETURN_IF_ERROR(
-      FromRocks(it->status(), absl::StrFormat("reading the keys of id %d", id)));
+  ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), absl::StrFormat("reading the keys of id %d", id)));
   return keys;
 }
 

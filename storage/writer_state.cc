@@ -16,14 +16,12 @@ namespace {
 using RocksIterator = std::unique_ptr<rocksdb::Iterator>;
 
 absl::Status DamagedKey(Family family) {
-  return absl::DataLossError(
-      absl::StrFormat("the family %s is damaged: it holds a key of the wrong length",
-                      FamilyName(family)));
+  return absl::DataLossError(absl::StrFormat(
+      "the family %s is damaged: it holds a key of the wrong length", FamilyName(family)));
 }
 
 RocksIterator Scan(const Database& database, Family family) {
-  return RocksIterator(
-      database.db().NewIterator(rocksdb::ReadOptions(), database.family(family)));
+  return RocksIterator(database.db().NewIterator(rocksdb::ReadOptions(), database.family(family)));
 }
 
 absl::Status LoadCommit(WriterState& state) {
@@ -94,8 +92,7 @@ absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Dat
   ENGRAM_RETURN_IF_ERROR(LoadTail(*state));
   ENGRAM_RETURN_IF_ERROR(LoadMaxId(*state));
   ENGRAM_ASSIGN_OR_RETURN(
-      state->blocks,
-      MappedBlocks::Map(state->database, state->catalog, meta.dimension, previous));
+      state->blocks, MappedBlocks::Map(state->database, state->catalog, meta.dimension, previous));
   return state;
 }
 

@@ -40,8 +40,8 @@ bool Answer(const Store& store, std::uint32_t dimension) {
   std::vector<std::uint64_t> ids;
   const auto begin = std::chrono::steady_clock::now();
   for (std::size_t q = 0; q < header[0]; ++q) {
-    const auto found = store.Search(
-        options, absl::MakeConstSpan(queries).subspan(q * dimension, dimension));
+    const auto found =
+        store.Search(options, absl::MakeConstSpan(queries).subspan(q * dimension, dimension));
     if (!found.ok()) return false;
     for (const Hit& hit : found->hits) ids.push_back(hit.id);
   }

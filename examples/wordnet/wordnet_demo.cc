@@ -60,22 +60,22 @@ absl::Status Fill(const std::string& data, const std::string& path) {
   import.progress = [](const engram::Progress& progress) {
     std::fprintf(stderr, "\rimport %llu of %llu", static_cast<unsigned long long>(progress.done),
                  static_cast<unsigned long long>(progress.total));
-    if (progress.done == progress.total) std::fputc('\n', stderr);
-    return true;
-  };
-  std::size_t next = 0;
-  const auto report =
-      (*store)->Import(import, [&](engram::ImportRow* row) -> absl::StatusOr<bool> {
-        if (next == texts.size()) return false;
-        row->id = next;
-        row->vector = absl::MakeConstSpan(base.data() + next * kDimension, kDimension);
-        row->payload = texts[next++];
-        return true;
-      });
-  if (!report.ok()) return report.status();
-  if (absl::Status status = (*store)->Seal(); !status.ok()) return status;
-  return (*store)->Close();
-}
+  if (progress.done == progress.total) std::fputc('\n', stderr);
+  return true;
+};
+std::size_t next = 0;
+const auto report = (*store) -> Import(import, [&](engram::ImportRow* row) -> absl::StatusOr<bool> {
+                      if (next == texts.size()) return false;
+                      row->id = next;
+                      row->vector =
+                          absl::MakeConstSpan(base.data() + next * kDimension, kDimension);
+                      row->payload = texts[next++];
+                      return true;
+                    });
+if (!report.ok()) return report.status();
+if (absl::Status status = (*store)->Seal(); !status.ok()) return status;
+return (*store)->Close();
+}  // namespace
 
 absl::Status Ask(const std::string& data, const std::string& path) {
   auto opened = engram::Store::Open({}, path);

@@ -121,10 +121,10 @@ struct StoreStats {
 
 // What Verify() found. A store is sound when `findings` is empty.
 struct VerifyReport {
-  std::uint64_t blocks = 0;          // checked
-  std::uint64_t bytes = 0;           // of block columns read
-  std::uint64_t memories = 0;        // checked
-  std::uint64_t corrupt_blocks = 0;  // with at least one damaged column
+  std::uint64_t blocks = 0;           // checked
+  std::uint64_t bytes = 0;            // of block columns read
+  std::uint64_t memories = 0;         // checked
+  std::uint64_t corrupt_blocks = 0;   // with at least one damaged column
   std::vector<std::string> findings;  // one sentence each, naming block and column or id; at
                                       // most 1,000, the last then says how many more
 };
@@ -176,8 +176,8 @@ class Store {
   // the store's dimension, or empty. kInvalidArgument: wrong length, NaN or
   // infinity, under kCosine a zero vector, a norm that is no finite f32, or a
   // payload above kMaxPayloadBytes; the message names the id.
-  virtual absl::Status Put(const WriteOptions& options, MemoryId id,
-                           absl::Span<const float> vector, std::string_view payload = {}) = 0;
+  virtual absl::Status Put(const WriteOptions& options, MemoryId id, absl::Span<const float> vector,
+                           std::string_view payload = {}) = 0;
 
   // Removes one memory with its keys. kNotFound when it does not exist.
   virtual absl::Status Delete(const WriteOptions& options, MemoryId id) = 0;
@@ -222,10 +222,9 @@ class Store {
                                                                  MatrixView queries) const = 0;
 
   // As Search; calls `visit` for each hit, best first, until it returns false.
-  virtual absl::StatusOr<SearchInfo> SearchEach(const SearchOptions& options,
-                                                absl::Span<const float> query,
-                                                absl::FunctionRef<bool(const Hit&)> visit)
-      const = 0;
+  virtual absl::StatusOr<SearchInfo> SearchEach(
+      const SearchOptions& options, absl::Span<const float> query,
+      absl::FunctionRef<bool(const Hit&)> visit) const = 0;
 
   // Returns: an iterator, never null; where it cannot start, status() says why.
   virtual std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) const = 0;

@@ -14,9 +14,9 @@ namespace engram {
 
 // One set of compute kernels compiled into the library.
 struct KernelInfo {
-  std::string name;        // "cpp-v3", "zig-v4", ...: what StoreOptions::kernels takes
-  bool usable = false;     // this CPU runs it
-  bool is_default = false; // what an open without a wish gets here
+  std::string name;         // "cpp-v3", "zig-v4", ...: what StoreOptions::kernels takes
+  bool usable = false;      // this CPU runs it
+  bool is_default = false;  // what an open without a wish gets here
 };
 
 // Returns: "0.1.0", the version of the linked library. Thread-safe.

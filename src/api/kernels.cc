@@ -13,8 +13,7 @@ namespace {
 const engram_kernels& Chosen() {
   static const engram_kernels* const table = [] {
     const char* wish = std::getenv("ENGRAM_KERNELS");
-    const engram_kernels* wished =
-        wish == nullptr ? nullptr : engram::kernels::FindKernels(wish);
+    const engram_kernels* wished = wish == nullptr ? nullptr : engram::kernels::FindKernels(wish);
     return wished != nullptr ? wished : engram::kernels::FindKernels("");
   }();
   return *table;

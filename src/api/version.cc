@@ -20,9 +20,8 @@ std::vector<KernelInfo> Kernels() {
   std::vector<KernelInfo> infos;
   const engram_kernels* best = kernels::FindKernels("");
   for (const kernels::Choice& choice : kernels::AllKernels()) {
-    infos.push_back({.name = choice.table->name,
-                     .usable = choice.usable,
-                     .is_default = choice.table == best});
+    infos.push_back(
+        {.name = choice.table->name, .usable = choice.usable, .is_default = choice.table == best});
   }
   return infos;
 }

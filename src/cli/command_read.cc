@@ -52,12 +52,12 @@ absl::Status PrintResult(const Arguments& arguments, const Store& store, const R
       payload = std::move(record.payload);
     }
     if (!arguments.json) {
-      ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat("%4d  %12d  %10.6f  %s", i + 1, hit.id,
-                                                   hit.score, Shown(payload))));
+      ENGRAM_RETURN_IF_ERROR(Print(
+          absl::StrFormat("%4d  %12d  %10.6f  %s", i + 1, hit.id, hit.score, Shown(payload))));
       continue;
     }
-    json += absl::StrFormat("%s{\"id\":%d,\"score\":%s", i == 0 ? "" : ",", hit.id,
-                            Number(hit.score));
+    json +=
+        absl::StrFormat("%s{\"id\":%d,\"score\":%s", i == 0 ? "" : ",", hit.id, Number(hit.score));
     if (arguments.payload) json += ",\"payload\":" + Quoted(payload);
     json += "}";
   }
@@ -100,23 +100,12 @@ CommandResult Search(const Arguments& arguments) {
   for (std::size_t begin = 0; begin < queries.rows; begin += kBatch) {
     const std::size_t count = std::min(kBatch, queries.rows - begin);
     const auto results = store->SearchBatch(
-        options,
-        {.data = queries.row(begin), .rows = count, .dimension = queries.dimension});
+        options, {.data = queries.row(begin), .rows = count, .dimension = queries.dimension});
     ENGRAM_RETURN_IF_ERROR(results.status());
     for (std::size_t i = 0; i < count; ++i) {
       ENGRAM_RETURN_IF_ERROR(PrintResult(arguments, *store, options, begin + i, (*results)[i]));
     }
   }
-  return 0;
-}
-
-CommandResult Export(const Arguments& arguments) {
-  ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/true));
-  const auto it = store->NewIterator({});
-  for (; it->Valid(); it->Next()) {
-    ENGRAM_RETURN_IF_ERROR(Print(MemoryLine(it->id(), it->vector(), it->payload(), it->keys())));
-  }
-  ENGRAM_RETURN_IF_ERROR(it->status());
   return 0;
 }
 
@@ -171,10 +160,10 @@ CommandResult Verify(const Arguments& arguments) {
   }
   const std::string counts =
       arguments.json
-          ? absl::StrFormat("{\"blocks\":%d,\"bytes\":%d,\"memories\":%d,\"corrupt_blocks\":%d,"
-                            "\"findings\":[%s]}",
-                            report.blocks, report.bytes, report.memories, report.corrupt_blocks,
-                            findings)
+          ? absl::StrFormat(
+                "{\"blocks\":%d,\"bytes\":%d,\"memories\":%d,\"corrupt_blocks\":%d,"
+                "\"findings\":[%s]}",
+                report.blocks, report.bytes, report.memories, report.corrupt_blocks, findings)
           : absl::StrFormat("%d blocks, %d bytes and %d memories checked: %s", report.blocks,
                             report.bytes, report.memories,
                             report.findings.empty() ? "sound" : "damaged");
@@ -185,8 +174,7 @@ CommandResult Verify(const Arguments& arguments) {
 CommandResult ShowVersion(const Arguments& arguments) {
   ENGRAM_RETURN_IF_ERROR(Print(
       arguments.json ? absl::StrFormat("{\"version\":%s,\"format\":%d,\"backend\":%s}",
-                                       Quoted(Version()), FormatVersion(),
-                                       Quoted(BackendVersion()))
+                                       Quoted(Version()), FormatVersion(), Quoted(BackendVersion()))
                      : absl::StrFormat("engram %s, format %d, RocksDB %s", Version(),
                                        FormatVersion(), BackendVersion())));
   if (!arguments.kernels) return 0;

@@ -1,4 +1,6 @@
 // The commands that change a store.
+#include <utility>
+
 #include "absl/strings/str_format.h"
 #include "cli/commands.h"
 #include "cli/json_lines.h"
@@ -26,8 +28,8 @@ absl::StatusOr<std::uint64_t> ImportJsonLines(Store& store, const Arguments& arg
           absl::StrFormat("%s: the vector has %d values, and the store's dimension is %d", where,
                           memory.vector.size(), dimension));
     }
-    *row = {.id = memory.id, .vector = memory.vector, .payload = memory.payload,
-            .keys = memory.keys};
+    *row = {
+        .id = memory.id, .vector = memory.vector, .payload = memory.payload, .keys = memory.keys};
     return true;
   };
   ENGRAM_ASSIGN_OR_RETURN(const ImportReport report, store.Import(options, source));
@@ -89,6 +91,25 @@ absl::StatusOr<std::uint64_t> ImportMatrix(Store& store, const Arguments& argume
   return report.memories;
 }
 
+// An import of one memory: it knows to which id a key belongs, and gives new ones.
+absl::Status PutByKey(Store& store, const Arguments& arguments, const WriteOptions& options,
+                      const std::vector<float>& vector) {
+  ImportOptions import;
+  import.durability = options.durability;
+  bool given = false;
+  return store
+      .Import(import,
+              [&](ImportRow* row) -> absl::StatusOr<bool> {
+                if (std::exchange(given, true)) return false;
+                *row = {.id = std::nullopt,
+                        .vector = vector,
+                        .payload = arguments.text,
+                        .keys = arguments.keys};
+                return true;
+              })
+      .status();
+}
+
 }  // namespace
 
 CommandResult Create(const Arguments& arguments) {
@@ -116,9 +137,8 @@ CommandResult Import(const Arguments& arguments) {
                                             : ImportMatrix(*store, arguments, options));
   ENGRAM_RETURN_IF_ERROR(store->Seal());
   ENGRAM_RETURN_IF_ERROR(store->Close());
-  ENGRAM_RETURN_IF_ERROR(Print(arguments.json
-                                   ? absl::StrFormat("{\"imported\":%d}", memories)
-                                   : absl::StrFormat("%d memories imported", memories)));
+  ENGRAM_RETURN_IF_ERROR(Print(arguments.json ? absl::StrFormat("{\"imported\":%d}", memories)
+                                              : absl::StrFormat("%d memories imported", memories)));
   return 0;
 }
 
@@ -129,10 +149,14 @@ CommandResult Put(const Arguments& arguments) {
   if (!arguments.vector.empty()) {
     ENGRAM_ASSIGN_OR_RETURN(vector, ParseVector(arguments.vector));
   }
-  WriteBatch batch;
-  batch.Put(arguments.ids[0], vector, arguments.text);
-  for (const std::string& key : arguments.keys) batch.SetKey(key, arguments.ids[0]);
-  ENGRAM_RETURN_IF_ERROR(store->Write(options, batch));
+  if (arguments.ids.empty()) {
+    ENGRAM_RETURN_IF_ERROR(PutByKey(*store, arguments, options, vector));
+  } else {
+    WriteBatch batch;
+    batch.Put(arguments.ids[0], vector, arguments.text);
+    for (const std::string& key : arguments.keys) batch.SetKey(key, arguments.ids[0]);
+    ENGRAM_RETURN_IF_ERROR(store->Write(options, batch));
+  }
   ENGRAM_RETURN_IF_ERROR(store->Close());
   return 0;
 }

@@ -18,12 +18,13 @@ inline constexpr int kExitDamage = 3;
 // Everything the command line can say.
 struct Arguments {
   std::string store, file, format, payloads, ids_file, metric = "cosine", durability, text, vector,
-      directory, mode = "exact";
+                                                       directory, mode = "exact";
   std::uint32_t dimension = 0, k = 10, threads = 0;
   std::optional<std::uint64_t> first_id;
   std::vector<std::uint64_t> ids;
   std::vector<std::string> keys;
   std::optional<float> min_score;
+  double seconds = 3;
   bool json = false, payload = false, plain = false, kernels = false;
 };
 
@@ -38,6 +39,7 @@ CommandResult Backup(const Arguments& arguments);
 CommandResult Get(const Arguments& arguments);
 CommandResult Search(const Arguments& arguments);
 CommandResult Export(const Arguments& arguments);
+CommandResult Bench(const Arguments& arguments);
 CommandResult Stats(const Arguments& arguments);
 CommandResult Verify(const Arguments& arguments);
 CommandResult ShowVersion(const Arguments& arguments);

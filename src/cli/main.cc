@@ -46,8 +46,10 @@ void AddWriting(CLI::App& app, Arguments& a, Command& chosen) {
   AddDurability(import, a);
 
   CLI::App* put = AddWithStore(app, "put", "store or replace one memory", a, Put, chosen);
-  put->add_option("--id", a.ids)->required()->expected(1);
-  put->add_option("--key", a.keys, "text name");
+  CLI::Option_group* memory = put->add_option_group("memory");
+  memory->add_option("--id", a.ids)->expected(1);
+  memory->add_option("--key", a.keys, "text name; without --id: of this memory, or of a new one");
+  memory->require_option(1, 2);
   put->add_option("--vector", a.vector, "JSON array");
   put->add_option("--payload", a.text);
   AddDurability(put, a);
@@ -85,8 +87,15 @@ void AddReading(CLI::App& app, Arguments& a, Command& chosen) {
   search->add_option("--min-score", a.min_score);
   search->add_flag("--payload", a.payload, "payloads in the JSON answers");
 
-  CLI::App* out = AddWithStore(app, "export", "write all memories as JSON lines", a, Export, chosen);
-  out->add_option("--format", a.format)->check(CLI::IsMember({"jsonl"}));
+  CLI::App* out = AddWithStore(app, "export", "write all memories to stdout", a, Export, chosen);
+  out->add_option("--format", a.format, "npy: the embeddings alone")
+      ->check(CLI::IsMember({"jsonl", "npy"}));
+  out->add_option("--ids", a.ids_file, "with npy: a file for the ids of its rows");
+
+  CLI::App* bench = AddWithStore(app, "bench", "time searches of the store", a, Bench, chosen);
+  bench->add_option("-k", a.k, "how many hits")->check(CLI::PositiveNumber);
+  bench->add_option("--threads", a.threads);
+  bench->add_option("--seconds", a.seconds, "how long")->check(CLI::Range(0.01, 3600.0));
   AddWithStore(app, "stats", "numbers about a store", a, Stats, chosen);
   AddWithStore(app, "verify", "check a store; exit 3 means damage", a, Verify, chosen);
   CLI::App* version = Add(app, "version", "which library this is", a, ShowVersion, chosen);

@@ -138,8 +138,7 @@ absl::StatusOr<Matrix> ReadNpy(const std::string& path, const std::string& bytes
                                      npy.shape.size(), npy.shape.empty() ? 0 : npy.shape.back(),
                                      dimension));
   }
-  ENGRAM_RETURN_IF_ERROR(
-      CheckNpyBytes(path, bytes, npy, npy.shape[0], dimension * (half ? 2 : 4)));
+  ENGRAM_RETURN_IF_ERROR(CheckNpyBytes(path, bytes, npy, npy.shape[0], dimension * (half ? 2 : 4)));
   if (half) return ReadF16(path, bytes.substr(npy.data), dimension);
   Matrix matrix{.values = {}, .rows = npy.shape[0], .dimension = dimension};
   matrix.values.resize(matrix.rows * dimension);
@@ -151,8 +150,9 @@ absl::StatusOr<Matrix> ReadNpy(const std::string& path, const std::string& bytes
 
 absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string& format) {
   const std::size_t dot = path.rfind('.');
-  const std::string name =
-      !format.empty() ? format : dot == std::string::npos ? "" : path.substr(dot + 1);
+  const std::string name = !format.empty()            ? format
+                           : dot == std::string::npos ? ""
+                                                      : path.substr(dot + 1);
   if (name == "npy" || name == "fvecs" || name == "f16" || name == "jsonl") return name;
   return Bad(path, absl::StrFormat("\"%s\" is no known format; npy, fvecs, f16 and jsonl are, by "
                                    "extension or by --format",

@@ -66,8 +66,7 @@ class Scanner {
     for (;;) {
       const std::size_t i = shared_.next_slice.fetch_add(1, std::memory_order_relaxed);
       if (i >= shared_.view.slice_count() || shared_.stop.load(std::memory_order_relaxed)) break;
-      const absl::Status ready =
-          shared_.view.ReadySlice(i, shared_.options.verify_checksums);
+      const absl::Status ready = shared_.view.ReadySlice(i, shared_.options.verify_checksums);
       if (!ready.ok()) {
         absl::MutexLock lock(&shared_.mutex);
         shared_.status.Update(ready);
@@ -101,8 +100,7 @@ class Scanner {
     }
   }
 
-  void ScorePiece(const Query& query, const RowSlice& slice, std::size_t begin,
-                  std::size_t count) {
+  void ScorePiece(const Query& query, const RowSlice& slice, std::size_t begin, std::size_t count) {
     const std::size_t dimension = shared_.view.dimension();
     const bool l2 = shared_.metric == Metric::kL2Squared;
     engram_dot_kernel* kernel = l2 ? shared_.kernels.l2_squared : shared_.kernels.dot;
@@ -143,12 +141,12 @@ std::size_t UsefulThreads(const View& view, std::uint32_t threads) {
 }  // namespace
 
 absl::StatusOr<std::vector<SearchResults>> ExactSearch(const View& view,
-                                                       const engram_kernels& kernels,
-                                                       Metric metric, const SearchOptions& options,
+                                                       const engram_kernels& kernels, Metric metric,
+                                                       const SearchOptions& options,
                                                        std::uint32_t threads,
                                                        absl::Span<const Query> queries) {
-  const std::size_t k = std::max<std::uint64_t>(
-      1, std::min<std::uint64_t>(options.k, view.live_rows()));
+  const std::size_t k =
+      std::max<std::uint64_t>(1, std::min<std::uint64_t>(options.k, view.live_rows()));
   Shared shared(view, kernels, metric, options, queries);
   {
     absl::MutexLock lock(&shared.mutex);

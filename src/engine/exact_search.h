@@ -26,8 +26,8 @@ struct Query {
 // Answers all queries in one pass over `view` with up to `threads` threads; the
 // bits do not depend on how many. Errors: kDataLoss of a damaged block.
 absl::StatusOr<std::vector<SearchResults>> ExactSearch(const storage::View& view,
-                                                       const engram_kernels& kernels,
-                                                       Metric metric, const SearchOptions& options,
+                                                       const engram_kernels& kernels, Metric metric,
+                                                       const SearchOptions& options,
                                                        std::uint32_t threads,
                                                        absl::Span<const Query> queries);
 

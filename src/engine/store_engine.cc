@@ -96,8 +96,8 @@ absl::StatusOr<storage::Change> StoreEngine::CheckOp(const WriteBatch::Op& op,
       change.kind = storage::Change::Kind::kPut;
       ENGRAM_RETURN_IF_ERROR(CheckText(whose, "payload", op.bytes, 0, kMaxPayloadBytes));
       if (!op.vector.empty()) {
-        ENGRAM_ASSIGN_OR_RETURN(
-            change.norm, CheckVector(whose, op.vector, files_->meta().dimension, metric()));
+        ENGRAM_ASSIGN_OR_RETURN(change.norm,
+                                CheckVector(whose, op.vector, files_->meta().dimension, metric()));
       }
       break;
     case WriteBatch::OpKind::kSetKey:
@@ -147,7 +147,7 @@ absl::StatusOr<ImportReport> StoreEngine::Import(const ImportOptions& options,
   ImportRow row;
   const auto checked = [&](storage::ImportedMemory* memory) -> absl::StatusOr<bool> {
     row = {};
-    const auto more = source(&row);
+    auto more = source(&row);
     if (!more.ok() || !*more) return more;
     std::string whose = absl::StrFormat("memory %d of the import", ordinal++);
     if (row.id.has_value()) whose += absl::StrFormat(", id %d", *row.id);
@@ -185,8 +185,8 @@ absl::Status StoreEngine::Seal() {
 absl::Status StoreEngine::Compact(const CompactOptions& options) {
   ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
   if (!(options.min_dead_fraction >= 0.0 && options.min_dead_fraction <= 1.0)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "min_dead_fraction is %g; 0 to 1 is allowed", options.min_dead_fraction));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("min_dead_fraction is %g; 0 to 1 is allowed", options.min_dead_fraction));
   }
   return files_->Compact(options.min_dead_fraction, ToStorage(options.progress, "compact"));
 }

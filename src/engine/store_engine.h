@@ -37,8 +37,7 @@ class StoreEngine : public Store {
                                        absl::Span<const float> query) const override;
   absl::StatusOr<std::vector<SearchResults>> SearchBatch(const SearchOptions& options,
                                                          MatrixView queries) const override;
-  absl::StatusOr<SearchInfo> SearchEach(const SearchOptions& options,
-                                        absl::Span<const float> query,
+  absl::StatusOr<SearchInfo> SearchEach(const SearchOptions& options, absl::Span<const float> query,
                                         absl::FunctionRef<bool(const Hit&)> visit) const override;
   std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) const override;
   std::shared_ptr<const Snapshot> GetSnapshot() const override;

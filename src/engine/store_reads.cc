@@ -146,9 +146,8 @@ absl::StatusOr<std::vector<SearchResults>> StoreEngine::SearchBatch(const Search
   std::vector<Query> checked;
   for (std::size_t i = 0; i < queries.rows; ++i) {
     const auto vector = absl::MakeConstSpan(queries.data + i * stride, queries.dimension);
-    ENGRAM_ASSIGN_OR_RETURN(const float norm,
-                            CheckVector(absl::StrFormat("query %d", i), vector,
-                                        files_->meta().dimension, metric()));
+    ENGRAM_ASSIGN_OR_RETURN(const float norm, CheckVector(absl::StrFormat("query %d", i), vector,
+                                                          files_->meta().dimension, metric()));
     checked.push_back({.vector = vector, .norm = norm});
   }
   ENGRAM_ASSIGN_OR_RETURN(const auto view, ViewFor(options));
@@ -161,9 +160,8 @@ absl::StatusOr<SearchResults> StoreEngine::Search(const SearchOptions& options,
                                                   absl::Span<const float> query) const {
   // An empty query has the wrong length, which is said below; it has no data to point to.
   static constexpr float kNothing = 0.0f;
-  const MatrixView one{.data = query.empty() ? &kNothing : query.data(),
-                       .rows = 1,
-                       .dimension = query.size()};
+  const MatrixView one{
+      .data = query.empty() ? &kNothing : query.data(), .rows = 1, .dimension = query.size()};
   ENGRAM_ASSIGN_OR_RETURN(std::vector<SearchResults> results, SearchBatch(options, one));
   return std::move(results[0]);
 }

@@ -22,9 +22,9 @@ double Norm(absl::Span<const float> vector) {
 absl::StatusOr<float> CheckVector(std::string_view whose, absl::Span<const float> vector,
                                   std::uint32_t dimension, Metric metric) {
   if (vector.size() != dimension) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: the vector has %d values, and the store's dimension is %d", whose, vector.size(),
-        dimension));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: the vector has %d values, and the store's dimension is %d", whose,
+                        vector.size(), dimension));
   }
   for (std::size_t i = 0; i < vector.size(); ++i) {
     if (!std::isfinite(vector[i])) {

@@ -65,12 +65,12 @@ typedef void engram_decay_kernel(const float* strength, const float* age, size_t
                                  float half_life, float* out);
 
 typedef struct engram_kernels {
-  const char* name;      /* "cpp-v3" */
-  unsigned lanes;        /* this, accumulators and fma say the class of dot and l2_squared */
+  const char* name; /* "cpp-v3" */
+  unsigned lanes;   /* this, accumulators and fma say the class of dot and l2_squared */
   unsigned accumulators;
-  int fma;               /* products are added unrounded */
-  engram_dot_kernel* dot;         /* sum of q[i] * x[i] */
-  engram_dot_kernel* l2_squared;  /* sum of (q[i] - x[i])^2 */
+  int fma;                       /* products are added unrounded */
+  engram_dot_kernel* dot;        /* sum of q[i] * x[i] */
+  engram_dot_kernel* l2_squared; /* sum of (q[i] - x[i])^2 */
   engram_push_kernel* push;
   engram_pull_kernel* pull;
   engram_frontier_kernel* frontier;

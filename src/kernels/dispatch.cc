@@ -4,10 +4,11 @@
 #define ENGRAM_DECLARE(level) \
   extern const engram_kernels engram_kernels_zig_##level, engram_kernels_cpp_##level
 #define ENGRAM_CHOICES(level, usable) \
-  {&engram_kernels_zig_##level, usable}, {&engram_kernels_cpp_##level, usable}
+  {&engram_kernels_zig_##level, usable}, { &engram_kernels_cpp_##level, usable }
 #else
 #define ENGRAM_DECLARE(level) extern const engram_kernels engram_kernels_cpp_##level
-#define ENGRAM_CHOICES(level, usable) {&engram_kernels_cpp_##level, usable}
+#define ENGRAM_CHOICES(level, usable) \
+  { &engram_kernels_cpp_##level, usable }
 #endif
 
 extern "C" {
@@ -31,8 +32,7 @@ Choices AllKernels() {
   static const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                          __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
   static const bool v4 = v3 && __builtin_cpu_supports("avx512f") &&
-                         __builtin_cpu_supports("avx512bw") &&
-                         __builtin_cpu_supports("avx512cd") &&
+                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   static const Choice choices[] = {ENGRAM_CHOICES(v4, v4), ENGRAM_CHOICES(v3, v3),
                                    ENGRAM_CHOICES(v2, v2), ENGRAM_CHOICES(baseline, true)};

@@ -76,7 +76,7 @@ struct Sums {
   void Add(const float* a, const float* b) {
     low.template Add<Op, (kWhole < kHalf ? kWhole : kHalf)>(a, b);
     high.template Add<Op, (kWhole < kHalf ? 0 : kWhole - kHalf)>(a + kHalf * kLanes,
-                                                                b + kHalf * kLanes);
+                                                                 b + kHalf * kLanes);
   }
   template <typename Op>
   void AddToLast(Vector a, Vector b) {

@@ -2,8 +2,8 @@
 #include "level.h"
 
 const engram_kernels ENGRAM_KERNEL(kernels) = {
-    ENGRAM_KERNEL_NAME,         ENGRAM_KERNEL_LANES,   ENGRAM_KERNEL_ACCUMULATORS,
-    ENGRAM_KERNEL_FMA,          ENGRAM_KERNEL(dot),    ENGRAM_KERNEL(l2_squared),
-    ENGRAM_KERNEL(push),        ENGRAM_KERNEL(pull),   ENGRAM_KERNEL(frontier),
+    ENGRAM_KERNEL_NAME,   ENGRAM_KERNEL_LANES, ENGRAM_KERNEL_ACCUMULATORS,
+    ENGRAM_KERNEL_FMA,    ENGRAM_KERNEL(dot),  ENGRAM_KERNEL(l2_squared),
+    ENGRAM_KERNEL(push),  ENGRAM_KERNEL(pull), ENGRAM_KERNEL(frontier),
     ENGRAM_KERNEL(decay),
 };

@@ -29,14 +29,14 @@ template <std::unsigned_integral T>
 T ReadBigEndian(std::string_view bytes, std::size_t offset = 0) {
   T value = 0;
   for (std::size_t i = 0; i < sizeof(T); ++i) {
-    value = static_cast<T>(static_cast<T>(value << 8) |
-                           static_cast<unsigned char>(bytes[offset + i]));
+    value =
+        static_cast<T>(static_cast<T>(value << 8) | static_cast<unsigned char>(bytes[offset + i]));
   }
   return value;
 }
 
 template <typename T>
-  requires std::is_arithmetic_v<T>
+requires std::is_arithmetic_v<T>
 void AppendLittleEndian(T value, std::string* out) {
   char bytes[sizeof(T)];
   std::memcpy(bytes, &value, sizeof(T));
@@ -51,8 +51,7 @@ class FieldReader {
   explicit FieldReader(std::string_view bytes) : rest_(bytes) {}
 
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  T Read() {
+  requires std::is_arithmetic_v<T> T Read() {
     T value = 0;
     if (rest_.size() < sizeof(T)) {
       ok_ = false;

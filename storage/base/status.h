@@ -9,11 +9,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define ENGRAM_RETURN_IF_ERROR(expression)                          \
-  do {                                                              \
+#define ENGRAM_RETURN_IF_ERROR(expression)                                  \
+  do {                                                                      \
     if (::absl::Status engram_status = (expression); !engram_status.ok()) { \
-      return engram_status;                                         \
-    }                                                               \
+      return engram_status;                                                 \
+    }                                                                       \
   } while (false)
 
 #define ENGRAM_CONCAT_INNER(a, b) a##b

@@ -19,7 +19,9 @@ std::size_t VarintBytes(std::size_t value) {
   return bytes;
 }
 
-std::size_t RoundUp(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+std::size_t RoundUp(std::size_t value, std::size_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 // Where RocksDB puts a value of this size, counted from its aligned data block.
 std::size_t ValueOffset(std::size_t value_bytes) {
@@ -70,8 +72,8 @@ std::string EncodeBlockColumn(const BlockHeader& header, std::string_view payloa
 
 absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value) {
   if (value.size() < kTableBlockBytes) {
-    return Damaged(absl::StrFormat("%d bytes, expected at least %d", value.size(),
-                                   kTableBlockBytes));
+    return Damaged(
+        absl::StrFormat("%d bytes, expected at least %d", value.size(), kTableBlockBytes));
   }
   FieldReader reader(value.substr(0, kBlockHeaderBytes));
   BlockColumn column;
@@ -108,9 +110,9 @@ absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value) {
 absl::Status CheckBlockPayload(const BlockColumn& column) {
   const std::uint64_t found = Hash64(column.payload);
   if (found == column.header.payload_hash) return absl::OkStatus();
-  return absl::DataLossError(absl::StrFormat("checksum of %d payload bytes is %016x, expected %016x",
-                                             column.payload.size(), found,
-                                             column.header.payload_hash));
+  return absl::DataLossError(
+      absl::StrFormat("checksum of %d payload bytes is %016x, expected %016x",
+                      column.payload.size(), found, column.header.payload_hash));
 }
 
 std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension) {

@@ -30,7 +30,15 @@ namespace engram::storage {
 // for columns that are built at other times than their blocks, hold nothing
 // in this version: their files must never interleave with those of kBlocks.
 enum class Family : std::uint8_t {
-  kDefault, kCatalog, kIds, kRecords, kEdges, kTail, kTombstones, kBlocks, kLate,
+  kDefault,
+  kCatalog,
+  kIds,
+  kRecords,
+  kEdges,
+  kTail,
+  kTombstones,
+  kBlocks,
+  kLate,
 };
 inline constexpr int kFamilyCount = 9;
 std::string_view FamilyName(Family family);

@@ -28,9 +28,10 @@ absl::Status CheckExtents(const FileEntry& entry) {
                        block.span >= block.rows && block.first_row <= kMaxRow &&
                        block.first_row >= previous_end;
     if (!sound) {
-      return Damaged("a file entry of the catalog",
-                     absl::StrFormat("block at row %d has %d rows in a span of %d and follows row %d",
-                                     block.first_row, block.rows, block.span, previous_end));
+      return Damaged(
+          "a file entry of the catalog",
+          absl::StrFormat("block at row %d has %d rows in a span of %d and follows row %d",
+                          block.first_row, block.rows, block.span, previous_end));
     }
     previous_end = block.end_row();
   }
@@ -61,10 +62,10 @@ absl::StatusOr<StoreMeta> DecodeStoreMeta(std::string_view bytes) {
   if (meta.format_version == 0 || meta.dimension == 0 || meta.dimension > kMaxDimensionOnDisk ||
       meta.metric < 1 || meta.metric > 3 || meta.rows_per_block == 0 ||
       meta.rows_per_block > kMaxRowsPerBlock) {
-    return Damaged("the store's description",
-                   absl::StrFormat("format %d, dimension %d, metric %d, %d rows per block",
-                                   meta.format_version, meta.dimension, meta.metric,
-                                   meta.rows_per_block));
+    return Damaged(
+        "the store's description",
+        absl::StrFormat("format %d, dimension %d, metric %d, %d rows per block",
+                        meta.format_version, meta.dimension, meta.metric, meta.rows_per_block));
   }
   return meta;
 }
@@ -90,10 +91,10 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view bytes) {
   if (!reader.finished()) return WrongSize("the commit record", bytes.size());
   if (record.next_row > kMaxRow || record.memories > record.next_node ||
       record.live_rows > record.memories) {
-    return Damaged("the commit record",
-                   absl::StrFormat("next row %d, next node %d, %d memories, %d live rows",
-                                   record.next_row, record.next_node, record.memories,
-                                   record.live_rows));
+    return Damaged(
+        "the commit record",
+        absl::StrFormat("next row %d, next node %d, %d memories, %d live rows", record.next_row,
+                        record.next_node, record.memories, record.live_rows));
   }
   return record;
 }

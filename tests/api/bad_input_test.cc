@@ -104,9 +104,9 @@ class BadInput : public ::testing::TestWithParam<Metric> {
     std::vector<float> queries = kOne;
     queries.insert(queries.end(), vector.begin(), vector.end());
     if (vector.size() != 4) return;
-    ExpectInvalid(store_->SearchBatch({}, {.data = queries.data(), .rows = 2, .dimension = 4})
-                      .status(),
-                  with("query 1"));
+    ExpectInvalid(
+        store_->SearchBatch({}, {.data = queries.data(), .rows = 2, .dimension = 4}).status(),
+        with("query 1"));
     ExpectInvalid(store_->SearchEach({}, vector, [](const Hit&) { return true; }).status(),
                   with("query 0"));
   }
@@ -122,11 +122,13 @@ TEST_P(BadInput, WrongDimension) {
   ExpectVectorRefused({1, 2, 3}, {"3 values", "dimension is 4"});
   ExpectVectorRefused({1, 2, 3, 4, 5}, {"5 values", "dimension is 4"});
   const Vector queries(8, 1.0f);
-  ExpectInvalid(store_->SearchBatch({}, {.data = queries.data(), .rows = 2, .dimension = 3})
-                    .status(), {"query 0", "3 values", "dimension is 4"});
-  ExpectInvalid(store_->SearchBatch(
-                    {}, {.data = queries.data(), .rows = 2, .dimension = 4, .stride = 3}).status(),
-                {"stride 3"});
+  ExpectInvalid(
+      store_->SearchBatch({}, {.data = queries.data(), .rows = 2, .dimension = 3}).status(),
+      {"query 0", "3 values", "dimension is 4"});
+  ExpectInvalid(
+      store_->SearchBatch({}, {.data = queries.data(), .rows = 2, .dimension = 4, .stride = 3})
+          .status(),
+      {"stride 3"});
   ExpectInvalid(store_->SearchBatch({}, {.data = nullptr, .rows = 2, .dimension = 4}).status(),
                 {"no data"});
 }
@@ -220,9 +222,9 @@ TEST_P(BadInput, OptionsOfACall) {
   ExpectInvalid(store_->Put(write, 77, kOne), {"durability is 3"});
   ImportOptions import;
   import.durability = static_cast<Durability>(9);
-  ExpectInvalid(store_->Import(import, [](ImportRow*) -> absl::StatusOr<bool> {
-    return false;
-  }).status(), {"durability is 9"});
+  ExpectInvalid(
+      store_->Import(import, [](ImportRow*) -> absl::StatusOr<bool> { return false; }).status(),
+      {"durability is 9"});
   auto other = Create(dir_ / "other", GetParam());
   ReadOptions foreign;
   foreign.snapshot = other->GetSnapshot();

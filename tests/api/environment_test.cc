@@ -130,8 +130,7 @@ TEST(Environment, DirectoriesThatAreNoStoreAreLeftAlone) {
     EXPECT_EQ(Store::Destroy(dir / name).code(), StatusCode::kFailedPrecondition);
     EXPECT_EQ(FilesOf(dir / name), before);
   }
-  EXPECT_EQ(Store::Open(Options(), dir / "file").status().code(),
-            StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Store::Open(Options(), dir / "file").status().code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(Store::Open(ReadOnly(), dir / "empty").status().code(), StatusCode::kNotFound);
   EXPECT_TRUE(FilesOf(dir / "empty").empty());
 }
@@ -150,9 +149,12 @@ TEST_P(NewerFormat, IsNamedAndNotTouched) {
     meta.format_version = storage::kFormatVersion + 1;
     rocksdb::WriteOptions sync;
     sync.sync = true;
-    ASSERT_TRUE((*database)->db().Put(sync, (*database)->family(storage::Family::kDefault),
-                                      std::string(storage::kMetaKey),
-                                      storage::EncodeStoreMeta(meta) + "fields of later").ok());
+    ASSERT_TRUE((*database)
+                    ->db()
+                    .Put(sync, (*database)->family(storage::Family::kDefault),
+                         std::string(storage::kMetaKey),
+                         storage::EncodeStoreMeta(meta) + "fields of later")
+                    .ok());
     if (!in_log) {
       ASSERT_TRUE((*database)->FlushFamilies().ok());
     }
@@ -171,9 +173,8 @@ TEST_P(NewerFormat, IsNamedAndNotTouched) {
   EXPECT_EQ(Store::Destroy(path).code(), StatusCode::kFailedPrecondition);
 }
 
-INSTANTIATE_TEST_SUITE_P(In, NewerFormat, ::testing::Bool(), [](const auto& in_log) {
-  return in_log.param ? "Log" : "Table";
-});
+INSTANTIATE_TEST_SUITE_P(In, NewerFormat, ::testing::Bool(),
+                         [](const auto& in_log) { return in_log.param ? "Log" : "Table"; });
 
 TEST(Environment, AReadOnlyPlaceIsReadAndNotWritten) {
   testing::TempDir dir;
@@ -293,7 +294,8 @@ TEST(Environment, ADamagedColumnIsNamedWithItsBlock) {
     ASSERT_NE(column, std::string::npos);
     std::uint16_t head = 0;
     std::memcpy(&head, whole.data() + column + 6, sizeof head);
-    for (const std::size_t at : {column + 8, column + head}) {  // a field of the header, the payload
+    for (const std::size_t at :
+         {column + 8, column + head}) {  // a field of the header, the payload
       SCOPED_TRACE(name + ", byte " + std::to_string(at - column));
       std::string damaged = whole;
       damaged[at] = static_cast<char>(damaged[at] ^ 4);

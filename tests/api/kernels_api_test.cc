@@ -1,11 +1,11 @@
 // The C entries of engram/kernels.h, against double and at their edges.
-#include "engram/kernels.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 #include <vector>
+
+#include "engram/kernels.h"
 
 extern "C" float engram_test_cosine_in_c(const float* a, const float* b, size_t length);
 

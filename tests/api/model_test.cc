@@ -92,10 +92,14 @@ class ModelRun {
         break;
       }
       case 2: Reopen(); break;
-      case 3: case 4: DeleteOne(); break;
-      case 5: case 6: Import(); break;
-      case 7: case 8: TakeSnapshot(); break;
-      case 9: case 10: ReadBeside(); break;
+      case 3:
+      case 4: DeleteOne(); break;
+      case 5:
+      case 6: Import(); break;
+      case 7:
+      case 8: TakeSnapshot(); break;
+      case 9:
+      case 10: ReadBeside(); break;
       case 11:
         if (random_() % 4 == 0) Backup();
         break;

@@ -1,6 +1,4 @@
 // The public API: what each function promises, and what bad input gets.
-#include "engram/engram.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 #include <fstream>
 #include <limits>
 
+#include "engram/engram.h"
 #include "tests/support/temp_dir.h"
 
 namespace engram {

@@ -113,6 +113,46 @@ class CommandTest(unittest.TestCase):
         self.ok("backup", self.store, self.path("copy"))
         self.assertEqual(self.ok("export", self.path("copy")), self.ok("export", self.store))
 
+    def test_put_by_key_alone(self):
+        self.ok("create", self.store, "--dim", "2")
+        self.ok("put", self.store, "--id", "7", "--vector", "[1,0]")
+        self.ok("put", self.store, "--key", "a", "--vector", "[1,2]", "--payload", "first")
+        self.ok("put", self.store, "--key", "a", "--key", "b", "--vector", "[2,1]")
+        for key in ("a", "b"):
+            memory = json.loads(self.ok("get", self.store, "--key", key, "--json"))
+            self.assertEqual((memory["id"], memory["vector"], memory["payload"]), (8, [2, 1], ""))
+        self.fails(2, "--key", "put", self.store, "--vector", "[1,2]")
+
+    def test_npy_reads_back(self):
+        self.fill()
+        self.ok("put", self.store, "--id", "1000000", "--payload", "no embedding")
+        matrix, ids = self.path("all.npy"), self.path("ids.npy")
+        with open(matrix, "wb") as file:
+            subprocess.run([ENGRAM, "export", self.store, "--format", "npy", "--ids", ids],
+                           stdout=file, check=True)
+        copy = self.path("copy")
+        dimension = json.loads(self.ok("stats", self.store, "--json"))["dimension"]
+        self.ok("create", copy, "--dim", str(dimension))
+        self.ok("import", copy, matrix, "--ids", ids)
+
+        def vectors(store):
+            lines = map(json.loads, self.ok("export", store).splitlines())
+            return {line["id"]: line["vector"] for line in lines if "vector" in line}
+        self.assertEqual(vectors(copy), vectors(self.store))
+        self.assertGreater(len(vectors(copy)), 1)
+        self.fails(1, "cannot be written", "export", self.store, "--format", "npy",
+                   "--ids", self.path("none/ids.npy"))
+
+    def test_bench_times_what_is_there(self):
+        self.fill()
+        said = json.loads(self.ok("bench", self.store, "--seconds", "0.05", "-k", "3", "--json"))
+        self.assertEqual(said["rows"], json.loads(self.ok("stats", self.store, "--json"))["rows"])
+        self.assertGreater(said["searches"], 0)
+        self.assertLessEqual(said["p50_ms"], said["p99_ms"])
+        self.assertIn("queries/s", self.ok("bench", self.store, "--seconds", "0.05"))
+        self.ok("create", self.path("empty"), "--dim", "2")
+        self.fails(1, "no embedding", "bench", self.path("empty"))
+
     def test_refusals(self):
         self.fails(2, "--dim", "create", self.store)
         self.ok("create", self.store, "--dim", 3)

@@ -60,7 +60,8 @@ void ExpectMemories(const Store& store) {
     ASSERT_EQ(it->vector().size(), memory.vector.size());
     if (!memory.vector.empty()) {
       EXPECT_EQ(std::memcmp(it->vector().data(), memory.vector.data(),
-                            memory.vector.size() * sizeof(float)), 0);
+                            memory.vector.size() * sizeof(float)),
+                0);
     }
     EXPECT_EQ(it->payload(), memory.payload);
     EXPECT_EQ(std::vector<std::string>(it->keys().begin(), it->keys().end()), memory.keys);

@@ -64,12 +64,11 @@ inline std::map<std::string, std::string> EncodedValues() {
   values["key-text"] = storage::TextKey("cat");
   values["key-node"] = storage::NodeKey(0x01020304);
   values["key-id-keys"] = storage::IdKeysKey(0x0102030405060708, "cat");
-  values["key-record"] =
-      storage::RecordKey(0x0102030405060708, storage::RecordKind::kPayload);
+  values["key-record"] = storage::RecordKey(0x0102030405060708, storage::RecordKind::kPayload);
   values["key-row"] = storage::RowKey(0x0102030405060708);
-  values["key-block"] = storage::EncodeBlockKey(
-      {.generation = 0x0a0b0c0d, .first_row = 0x0102030405060708,
-       .column = storage::ColumnKind::kRowOffset});
+  values["key-block"] = storage::EncodeBlockKey({.generation = 0x0a0b0c0d,
+                                                 .first_row = 0x0102030405060708,
+                                                 .column = storage::ColumnKind::kRowOffset});
   return values;
 }
 

@@ -69,8 +69,8 @@ TEST_P(KernelsTest, EqualRowsScoreEqualBitsWhereverTheyLie) {
 std::vector<const engram_kernels*> PeersOf(const engram_kernels& table) {
   std::vector<const engram_kernels*> peers;
   for (const engram_kernels* peer : Usable()) {
-    if (peer != &table && peer->lanes == table.lanes &&
-        peer->accumulators == table.accumulators && peer->fma == table.fma) {
+    if (peer != &table && peer->lanes == table.lanes && peer->accumulators == table.accumulators &&
+        peer->fma == table.fma) {
       peers.push_back(peer);
     }
   }
@@ -105,8 +105,8 @@ void ExpectPeersGiveEqualBits(const engram_kernels& table, const std::vector<flo
 TEST_P(KernelsTest, AClassGivesEqualBits) {
   std::mt19937 random(6);
   std::normal_distribution<float> normal;
-  for (const std::size_t d : {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 97, 100, 127, 384,
-                              768, 1536, 4096}) {
+  for (const std::size_t d :
+       {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 97, 100, 127, 384, 768, 1536, 4096}) {
     std::vector<float> query(d + 1), rows(64 * d + 1);
     for (float& value : query) value = normal(random);
     for (float& value : rows) value = normal(random);

@@ -53,7 +53,8 @@ Graph RandomGraph(std::uint32_t nodes, unsigned seed) {
   std::mt19937 random(seed);
   std::vector<std::vector<std::pair<std::uint32_t, float>>> lists(nodes);
   for (auto& list : lists) {
-    const unsigned degree = static_cast<unsigned>(random() % 8 == 0 ? random() % 120 : random() % 6);
+    const unsigned degree =
+        static_cast<unsigned>(random() % 8 == 0 ? random() % 120 : random() % 6);
     for (unsigned i = 0; i < degree; ++i) {
       list.push_back({static_cast<std::uint32_t>(random() % nodes),
                       static_cast<float>(random() % 1000) / 1000.0f});
@@ -114,9 +115,9 @@ TEST_P(SpreadingTest, FrontierGivesThePushsBitsAndNamesEachTargetOnce) {
     if (activation[node] != 0.0f) active.push_back(node);
   }
   std::vector<std::uint8_t> seen(kNodes, 0);
-  const std::size_t count = GetParam()->frontier(&out, active.data(), active.size(),
-                                                 activation.data(), next.data(), seen.data(),
-                                                 touched.data(), 0);
+  const std::size_t count =
+      GetParam()->frontier(&out, active.data(), active.size(), activation.data(), next.data(),
+                           seen.data(), touched.data(), 0);
   EXPECT_EQ(next, pushed);
   ASSERT_LE(count, kNodes);
   touched.resize(count);
@@ -172,8 +173,7 @@ TEST_P(SpreadingTest, DecayIsWithinFourUlpOfTheTrueValue) {
       age[i] = std::exp2(exponents(random)) * kHalfLife;
     }
     GetParam()->decay(strength.data(), age.data(), count, kHalfLife, out.data());
-    FindKernels("cpp-baseline")->decay(strength.data(), age.data(), count, kHalfLife,
-                                       other.data());
+    FindKernels("cpp-baseline")->decay(strength.data(), age.data(), count, kHalfLife, other.data());
     EXPECT_EQ(out, other);
     for (std::size_t i = 0; i < count; ++i) {
       const double t = age[i] / kHalfLife;
@@ -192,8 +192,8 @@ TEST_P(SpreadingTest, DecayDefinesItsEdges) {
   constexpr float kMost = std::numeric_limits<float>::max();
   const float strength[] = {2.0f, 2.0f, 2.0f, 2.0f, 2.0f, kMost, kMost, kMost, 0.0f, 8.0f};
   const float age[] = {0.0f, -5.0f, kNan, kInf, -kInf, 0.0f, 1.0f, 200.0f, 3.0f, 3.0f};
-  const float expected[] = {2.0f, 2.0f, 0.0f, 0.0f, 2.0f, kMost, kMost / 2, kMost * 0x1p-100f * 0x1p-100f,
-                            0.0f, 1.0f};
+  const float expected[] = {
+      2.0f, 2.0f, 0.0f, 0.0f, 2.0f, kMost, kMost / 2, kMost * 0x1p-100f * 0x1p-100f, 0.0f, 1.0f};
   float out[10];
   GetParam()->decay(strength, age, 10, 1.0f, out);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(out[i], expected[i]) << i;

@@ -82,7 +82,8 @@ class FilesTarget {
                         .bytes = "payload"});
   }
   void Delete(MemoryId id) {
-    changes_.push_back({.kind = storage::Change::Kind::kDelete, .id = id, .vector = {}, .bytes = {}});
+    changes_.push_back(
+        {.kind = storage::Change::Kind::kDelete, .id = id, .vector = {}, .bytes = {}});
   }
   void Apply() {
     Check(files_.Write(storage::Durability::kNone, false, changes_));

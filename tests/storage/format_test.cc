@@ -77,8 +77,8 @@ TEST(RecordFormat, HeadRoundTripsAndRefusesContradictions) {
 }
 
 TEST(RecordFormat, CommitRecordRoundTrips) {
-  const CommitRecord record{.batch = 5, .next_row = 9, .next_node = 8, .memories = 7,
-                            .live_rows = 6};
+  const CommitRecord record{
+      .batch = 5, .next_row = 9, .next_node = 8, .memories = 7, .live_rows = 6};
   EXPECT_EQ(*DecodeCommitRecord(EncodeCommitRecord(record)), record);
   ExpectEveryTruncationIsDataLoss(EncodeCommitRecord(record),
                                   [](const std::string& b) { return DecodeCommitRecord(b); });
@@ -111,8 +111,13 @@ TEST(BlockFormat, PayloadIsAlignedWhereRocksDbPutsTheValue) {
 
 TEST(BlockFormat, EveryFlippedBitOfHeaderOrPayloadIsSeen) {
   const std::string payload(64 * 8, 'p');
-  const BlockHeader header{.first_row = 128, .rows = 64, .span = 64, .column = ColumnKind::kId,
-                           .bytes_per_row = 8, .generation = 2, .payload_hash = 0};
+  const BlockHeader header{.first_row = 128,
+                           .rows = 64,
+                           .span = 64,
+                           .column = ColumnKind::kId,
+                           .bytes_per_row = 8,
+                           .generation = 2,
+                           .payload_hash = 0};
   const std::string value = EncodeBlockColumn(header, payload);
   const auto column = DecodeBlockColumn(value);
   ASSERT_TRUE(column.ok()) << column.status();

@@ -10,7 +10,10 @@ constexpr std::uint32_t kDimension = 3;
 
 void Append(Tail& tail, std::uint64_t row) {
   const float embedding[kDimension] = {static_cast<float>(row), 1.0f, 2.0f};
-  tail.Append({.row = row, .id = row * 10, .node = static_cast<std::uint32_t>(row), .norm = 1.0f,
+  tail.Append({.row = row,
+               .id = row * 10,
+               .node = static_cast<std::uint32_t>(row),
+               .norm = 1.0f,
                .embedding = embedding});
 }
 

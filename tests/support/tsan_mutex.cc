@@ -43,7 +43,7 @@ void ENGRAM_WRAP(ENGRAM_MUTEX(6UnlockEv))(absl::Mutex* mutex) {
 }
 
 void ENGRAM_WRAP(ENGRAM_MUTEX(5AwaitERKNS0_9ConditionE))(absl::Mutex* mutex,
-                                                          const absl::Condition* condition) {
+                                                         const absl::Condition* condition) {
   __tsan_release(mutex);
   AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
   ENGRAM_REAL(ENGRAM_MUTEX(5AwaitERKNS0_9ConditionE))(mutex, condition);
@@ -55,8 +55,8 @@ bool ENGRAM_WRAP(ENGRAM_MUTEX(16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE
     absl::Mutex* mutex, const absl::Condition* condition, absl::Duration timeout) {
   __tsan_release(mutex);
   AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-  const bool held = ENGRAM_REAL(
-      ENGRAM_MUTEX(16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE))(mutex, condition, timeout);
+  const bool held = ENGRAM_REAL(ENGRAM_MUTEX(16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE))(
+      mutex, condition, timeout);
   AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
   __tsan_acquire(mutex);
   return held;
