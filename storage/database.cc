@@ -171,22 +171,20 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
   for (int attempt = 0; attempt < (moves() ? kReaderAttemptsBesideWrites : kReaderAttempts);
        ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(kReaderPause);
-    before = {};
-    if (HasLog(path)) {
-      const auto extent = CheckLog(path);
-      last = extent.status();
-      if (absl::IsFailedPrecondition(last)) return last;  // no store of ours at any moment
-      if (!last.ok()) continue;
-      before = *extent;
-      if (first.last == 0) first = before;
-    }
+    const auto extent = CheckLog(path);
+    last = extent.status();
+    if (absl::IsFailedPrecondition(last)) return last;  // no store of ours at any moment
+    if (!last.ok()) continue;
+    before = *extent;
+    if (first.last == 0) first = before;
+    const std::uint64_t newest = std::max(before.in_tables, before.last);
     std::shared_ptr<Database> database(new Database(path, /*read_only=*/true));
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* raw = nullptr;
-    // RocksDB reads its manifest first and the log last. What a writer seals in between would be
-    // in the catalog and in no file, so the log is taken as it was before.
+    // RocksDB reads its manifest first and the log last. What a writer seals or imports in between
+    // would be in the catalog and in no file, so the log is taken as it was before, empty too.
     database->watch_ = std::make_unique<LogWatch>(
-        /*apply_to=*/before.last > 0 ? before.last : std::numeric_limits<std::uint64_t>::max());
+        /*apply_to=*/newest > 0 ? newest : std::numeric_limits<std::uint64_t>::max());
     rocksdb::DBOptions open_options = OpenOptions(/*read_only=*/true);
     open_options.wal_filter = database->watch_.get();
     last =
@@ -198,7 +196,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
     std::copy(handles.begin(), handles.end(), database->handles_.begin());
     // A log file that went between the check and the open leaves a hole.
     last = database->watch_->Check(before.in_tables, path);
-    if (last.ok()) last = database->HasAtLeast(std::max(before.in_tables, before.last));
+    if (last.ok()) last = database->HasAtLeast(newest);
     if (!last.ok()) continue;
     // A compaction may still have dropped files that the catalog names. When they stay away it is
     // damage, which the blocks themselves tell of.

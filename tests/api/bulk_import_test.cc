@@ -2,8 +2,11 @@
 // log: the two give one store.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "engram/engram.h"
@@ -196,6 +199,54 @@ TEST_F(BulkImport, MemoriesWithoutEmbeddingComeAlong) {
   EXPECT_EQ(store_->Stats().memories, 3000u);
   EXPECT_EQ(store_->Stats().rows, 0u);
   EXPECT_EQ(store_->Get({}, 2999)->payload, payload);
+}
+
+// Imports of 1,000 whole, single memories in between: a reader sees the first a number of times
+// and no part of one.
+TEST_F(BulkImport, ReadersBesideItSeeWholeChunks) {
+  constexpr std::size_t kEach = 1000;
+  const std::string payload(1200, 'x');
+  const std::vector<float> vector(kDimension, 0.5f);
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (MemoryId round = 0; round < 60 && !stop; ++round) {
+      std::size_t given = 0;
+      const auto report = store_->Import({}, [&](ImportRow* row) -> absl::StatusOr<bool> {
+        if (given == kEach) return false;
+        row->id = round * 10'000 + given++;
+        row->vector = vector;
+        row->payload = payload;
+        return true;
+      });
+      ASSERT_TRUE(report.ok()) << report.status();
+      for (MemoryId i = 0; i < 2; ++i) {
+        ASSERT_TRUE(store_->Put({}, round * 10'000 + 5'000 + i, vector, "single").ok());
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    stop = true;
+  });
+  StoreOptions read_only;
+  read_only.read_only = true;
+  auto reader = Store::Open(read_only, folder_ / "s");
+  EXPECT_TRUE(reader.ok()) << reader.status();
+  std::uint64_t seen = 0;
+  while (!stop && reader.ok() && !HasFailure()) {
+    const absl::Status status = (*reader)->Refresh();
+    EXPECT_TRUE(status.ok()) << status;
+    const StoreStats stats = (*reader)->Stats();
+    EXPECT_GE(stats.memories, seen);
+    EXPECT_TRUE(stats.memories % (kEach + 2) < 2 || stats.memories % (kEach + 2) >= kEach)
+        << stats.memories;
+    seen = stats.memories;
+    std::uint64_t counted = 0;
+    auto it = (*reader)->NewIterator({});
+    for (; it->Valid(); it->Next()) ++counted;
+    EXPECT_TRUE(it->status().ok()) << it->status();
+    EXPECT_EQ(counted, seen);
+  }
+  stop = true;
+  writer.join();
 }
 
 }  // namespace
