@@ -19,11 +19,13 @@ namespace {
 
 // A store with rows ids 0, 1, ..., sealed and opened again.
 struct SealedStore {
-  SealedStore(const std::vector<float>& rows_in, std::uint32_t dimension_in)
+  SealedStore(const std::vector<float>& rows_in, std::uint32_t dimension_in,
+              std::uint32_t rows_per_block = 0)
       : rows(rows_in), dimension(dimension_in) {
     StoreOptions options;
     options.dimension = dimension;
     options.create_if_missing = true;
+    options.rows_per_block = rows_per_block;
     {
       auto created = Store::Open(options, folder / "s");
       if (!created.ok()) return;
@@ -73,6 +75,15 @@ const std::vector<float>& LargeRows() {
 
 void SearchMapped(benchmark::State& state) {
   static const SealedStore sealed(LargeRows(), 768);
+  if (sealed.store == nullptr || !FindsItself(sealed)) return state.SkipWithError("wrong answer");
+  for (auto _ : state) benchmark::DoNotOptimize(sealed.store->Search(OneThread(), sealed.row(7)));
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * LargeRows().size() * 4));
+}
+
+// range(0): KiB of embeddings in a block, about.
+void SearchByBlockSize(benchmark::State& state) {
+  const auto rows = static_cast<std::uint32_t>(state.range(0) * 1024 / (768 * 4) / 64 * 64);
+  const SealedStore sealed(LargeRows(), 768, rows);
   if (sealed.store == nullptr || !FindsItself(sealed)) return state.SkipWithError("wrong answer");
   for (auto _ : state) benchmark::DoNotOptimize(sealed.store->Search(OneThread(), sealed.row(7)));
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * LargeRows().size() * 4));
@@ -165,6 +176,11 @@ void SearchBesideWriter(benchmark::State& state) {
 
 BENCHMARK(SearchMapped)->Name("search/200000x768/mapped")->Unit(benchmark::kMillisecond);
 BENCHMARK(KernelOverHeap)->Name("search/200000x768/heap-kernel")->Unit(benchmark::kMillisecond);
+BENCHMARK(SearchByBlockSize)
+    ->Name("search/200000x768/block-KiB")
+    ->RangeMultiplier(2)
+    ->Range(256, 8192)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK(SearchGlove)->Name("search/glove-200000x100")->Unit(benchmark::kMillisecond);
 BENCHMARK(SearchBesideWriter)
     ->Name("search/200000x100/beside-writer")
