@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/metadata.h"
+#include "rocksdb/utilities/checkpoint.h"
 #include "storage/base/status.h"
 #include "storage/bulk_files.h"
 #include "storage/committer.h"
@@ -244,6 +245,15 @@ absl::Status Maintenance::IngestInBulk(absl::Span<const Change> changes) {
   for (const Change& change : changes) state_.SawId(change.id);
   publisher_.Publish(state_);
   return absl::OkStatus();
+}
+
+absl::Status Maintenance::Backup(const std::string& directory) {
+  absl::MutexLock lock(&mutex_);
+  rocksdb::Checkpoint* raw = nullptr;
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(rocksdb::Checkpoint::Create(&state_.database->db(), &raw), "preparing the backup"));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+  return FromRocks(checkpoint->CreateCheckpoint(directory), "backing up to " + directory);
 }
 
 absl::Status Maintenance::DropFiles(const FileEntry& entry) {

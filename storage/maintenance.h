@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -44,6 +45,11 @@ class Maintenance {
   // changed, when not AllFresh(). On an error nothing is changed either, or the
   // state is broken.
   absl::StatusOr<bool> WriteInBulk(absl::Span<const Change> changes) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Copies the database as it is at one moment into a new `directory`. No seal,
+  // compaction or bulk write meanwhile: RocksDB lists the table files first and ends
+  // the log later, and a switch in between would name files that are not copied.
+  absl::Status Backup(const std::string& directory) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Drops block files that the catalog does not name. Called at open, before
   // anybody else is there, and after a step that failed.

@@ -12,7 +12,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "rocksdb/utilities/checkpoint.h"
 #include "storage/base/status.h"
 #include "storage/block_file_writer.h"
 #include "storage/commit_queue.h"
@@ -349,12 +348,7 @@ absl::Status StoreFilesImpl::Backup(const std::string& directory,
     return absl::AlreadyExistsError(absl::StrFormat("%s exists already", directory));
   }
   if (progress && !progress(0, 1)) return absl::CancelledError("the backup was cancelled");
-  rocksdb::Checkpoint* raw = nullptr;
-  ENGRAM_RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(&state_->database->db(), &raw),
-                                   "preparing the backup"));
-  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
-  ENGRAM_RETURN_IF_ERROR(
-      FromRocks(checkpoint->CreateCheckpoint(directory), "backing up to " + directory));
+  ENGRAM_RETURN_IF_ERROR(maintenance_->Backup(directory));
   if (progress) progress(1, 1);
   return absl::OkStatus();
 }
