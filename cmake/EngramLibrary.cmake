@@ -16,7 +16,7 @@ target_include_directories(engram PUBLIC
 target_link_libraries(engram
   PUBLIC absl::status absl::statusor absl::span absl::function_ref
   PRIVATE RocksDB::rocksdb-shared absl::flat_hash_map absl::synchronization absl::strings absl::str_format
-          absl::time Threads::Threads)
+          absl::time PkgConfig::UTF8PROC Threads::Threads)
 if(ENGRAM_SANITIZE)
   target_link_options(engram PUBLIC -fsanitize=${ENGRAM_SANITIZE})
 endif()
