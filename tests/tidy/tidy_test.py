@@ -16,7 +16,8 @@ ALLOWED = {
     "storage/format/": ["storage/base/", "storage/format/", "absl/"],
     "storage/": ["storage/", "absl/", "rocksdb/"],
     "src/kernels/": ["kernels/", "abi.h", "level.h"],
-    "src/engine/": ["engine/", "kernels/", "storage/", "engram/", "absl/"],
+    "src/recall/": ["recall/", "kernels/", "storage/", "engram/", "absl/"],
+    "src/engine/": ["engine/", "recall/", "kernels/", "storage/", "engram/", "absl/"],
     "src/api/": ["engine/", "kernels/", "storage/", "engram/", "absl/", "rocksdb/"],
     "src/cli/": ["cli/", "engram/", "absl/", "storage/base/status.h"],
     "examples/": ["engram/", "absl/"],
@@ -135,7 +136,8 @@ class Samples(unittest.TestCase):
 
     def test_bad_includes_are_caught(self):
         for name, header in (("storage/a.cc", '"engine/x.h"'), ("storage/format/a.h", '"storage/view.h"'),
-                             ("src/engine/a.cc", '"api/x.h"'), ("examples/a.cc", '"storage/view.h"'),
+                             ("src/engine/a.cc", '"api/x.h"'), ("src/recall/a.cc", '"engine/x.h"'),
+                             ("examples/a.cc", '"storage/view.h"'),
                              ("src/kernels/decay.cc", "<vector>")):
             self.assertEqual(len(include_faults(name, f"#include {header}\n")), 1, name)
 
