@@ -11,6 +11,7 @@
 #include "rocksdb/sst_file_writer.h"
 #include "storage/base/status.h"
 #include "storage/format/key_format.h"
+#include "storage/format/name_format.h"
 
 namespace engram::storage {
 namespace {
@@ -42,14 +43,14 @@ absl::StatusOr<bool> AllFresh(const WriterState& state, absl::Span<const Change>
         if (known) return false;
         break;
       }
-      case Change::Kind::kDelete: return false;
+      default: return false;
     }
   }
   return true;
 }
 
-BulkFiles::BulkFiles(const WriterState& state)
-    : state_(state), commit_(state.commit), catalog_(state.catalog) {}
+BulkFiles::BulkFiles(const WriterState& state, std::int64_t now)
+    : state_(state), now_(now), commit_(state.commit), catalog_(state.catalog) {}
 
 BulkFiles::~BulkFiles() {
   std::error_code ignored;  // RemoveLeftovers gets what stays
@@ -94,7 +95,8 @@ absl::Status BulkFiles::AddPut(const Change& change, BlockFileWriter& blocks) {
   }
   heads_.push_back({HeadKey(change.id), EncodeMemoryHead(head)});
   nodes_.push_back({NodeKey(head.node), EncodeId(change.id)});
-  records_.push_back({RecordKey(change.id, RecordKind::kPayload), EncodePayload(change.bytes)});
+  records_.push_back(
+      {RecordKey(change.id, RecordKind::kPayload), EncodePayload(now_, change.bytes)});
   return absl::OkStatus();
 }
 
@@ -106,6 +108,8 @@ absl::Status BulkFiles::Build(absl::Span<const Change> changes) {
     } else {
       texts_.push_back({TextKey(change.bytes), EncodeId(change.id)});
       id_keys_.push_back({IdKeysKey(change.id, change.bytes), std::string()});
+      const std::string form = NormalForm(change.bytes);
+      if (!form.empty()) forms_.push_back({FormKey(form, change.bytes), std::string()});
     }
   }
   ENGRAM_ASSIGN_OR_RETURN(const std::vector<BlockFile> block_files, blocks.Finish());
@@ -121,6 +125,7 @@ absl::Status BulkFiles::Build(absl::Span<const Change> changes) {
   ENGRAM_RETURN_IF_ERROR(WriteFile(Family::kIds, std::move(texts_)));
   ENGRAM_RETURN_IF_ERROR(WriteFile(Family::kIds, std::move(nodes_)));
   ENGRAM_RETURN_IF_ERROR(WriteFile(Family::kIds, std::move(id_keys_)));
+  ENGRAM_RETURN_IF_ERROR(WriteFile(Family::kIds, std::move(forms_)));
   ENGRAM_RETURN_IF_ERROR(WriteFile(Family::kRecords, std::move(records_)));
   return WriteFile(Family::kCatalog, std::move(catalog));
 }

@@ -28,7 +28,8 @@ absl::StatusOr<bool> AllFresh(const WriterState& state, absl::Span<const Change>
 // removed with it.
 class BulkFiles {
  public:
-  explicit BulkFiles(const WriterState& state);
+  // `now`: when the memories are put.
+  BulkFiles(const WriterState& state, std::int64_t now);
   ~BulkFiles();
   BulkFiles(const BulkFiles&) = delete;
   BulkFiles& operator=(const BulkFiles&) = delete;
@@ -53,9 +54,10 @@ class BulkFiles {
   absl::Status AddPut(const Change& change, BlockFileWriter& blocks);
 
   const WriterState& state_;
+  const std::int64_t now_;
   CommitRecord commit_;
   Catalog catalog_;
-  std::vector<Entry> heads_, texts_, nodes_, id_keys_, records_;
+  std::vector<Entry> heads_, texts_, nodes_, id_keys_, forms_, records_;
   std::vector<std::pair<Family, std::string>> files_;
 };
 

@@ -35,7 +35,7 @@ absl::Status CommitQueue::Submit(CommitRequest& request, Processor process) {
     std::size_t changes = 0;
     for (const Waiter* waiting : waiters_) {
       if (waiting->request == nullptr) break;
-      changes += waiting->request->changes.size();
+      changes += waiting->request->changes.size() + waiting->request->edges.size();
       if (!group.empty() && changes > kMaxGroupChanges) break;
       group.push_back(waiting->request);
     }

@@ -9,6 +9,7 @@
 #include <deque>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
@@ -17,11 +18,22 @@
 
 namespace engram::storage {
 
+// Nodes of living memories, kept by one caller from request to request, as long as nothing is
+// deleted.
+struct NodesOfLiving {
+  std::uint64_t deletions = 0;  // those of WriterState when `nodes` were found
+  absl::flat_hash_map<std::uint64_t, std::uint32_t> nodes;
+};
+
 // One Write() in the queue. The leader sets `result`.
 struct CommitRequest {
-  Durability durability = Durability::kProcess;
-  bool error_if_present = false;
+  WriteRules rules;
   absl::Span<const Change> changes;
+  absl::Span<const EdgePut> edges;  // after the changes
+  NodesOfLiving* known = nullptr;   // what it knows of ids, and learns; null: nothing
+  // Set with `result`.
+  std::uint64_t created = 0;    // memories that edges made
+  std::uint64_t forgotten = 0;  // memories that kForget deleted
   absl::Status result;
 };
 

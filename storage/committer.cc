@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
+#include "storage/format/name_format.h"
 
 namespace engram::storage {
 namespace {
@@ -51,19 +52,18 @@ void Committer::Commit(absl::Span<CommitRequest* const> group) {
   std::vector<CommitRequest*> accepted;
   Durability durability = Durability::kNone;
   for (CommitRequest* request : group) {
-    const CommitRecord next = next_;
-    const std::size_t rows = rows_.size(), dead = dead_.size();
+    const Mark mark = MarkHere();
     undo_heads_.clear();
     undo_keys_.clear();
     batch_.SetSavePoint();
     request->result = AddRequest(*request);
     if (request->result.ok()) {
       accepted.push_back(request);
-      durability = std::max(durability, request->durability);
+      durability = std::max(durability, request->rules.durability);
       // Cannot fail: the save point was set above.
       batch_.PopSavePoint().PermitUncheckedError();
     } else {
-      RollBack(next, rows, dead);
+      RollBack(mark);
     }
   }
   if (accepted.empty()) return;
@@ -72,32 +72,46 @@ void Committer::Commit(absl::Span<CommitRequest* const> group) {
 }
 
 absl::Status Committer::Write(Durability durability) {
+  WriteEvents();
   ENGRAM_RETURN_IF_ERROR(WriteCommit(state_, durability, next_, batch_));
   for (const NewRow& row : rows_) state_.tail.Append(row);
+  for (const EdgeEvent& event : events_) state_.edge_log.Append(event);
   if (!dead_.empty()) state_.tombstones = state_.tombstones.With(dead_);
+  state_.deletions += deletions_;
   for (const auto& [id, head] : heads_) {
     if (head.has_value()) state_.SawId(id);
   }
   return absl::OkStatus();
 }
 
-absl::Status Committer::AddRequest(const CommitRequest& request) {
+absl::Status Committer::AddRequest(CommitRequest& request) {
   for (const Change& change : request.changes) {
-    switch (change.kind) {
-      case Change::Kind::kPut:
-        ENGRAM_RETURN_IF_ERROR(AddPut(change, request.error_if_present));
-        break;
-      case Change::Kind::kDelete: ENGRAM_RETURN_IF_ERROR(AddDelete(change)); break;
-      case Change::Kind::kSetKey: ENGRAM_RETURN_IF_ERROR(AddSetKey(change)); break;
-    }
+    ENGRAM_RETURN_IF_ERROR(AddChange(change, request));
   }
+  for (const EdgePut& edge : request.edges) ENGRAM_RETURN_IF_ERROR(AddEdge(edge, request));
   return absl::OkStatus();
 }
 
-absl::Status Committer::AddPut(const Change& change, bool error_if_present) {
+absl::Status Committer::AddChange(const Change& change, CommitRequest& request) {
+  switch (change.kind) {
+    case Change::Kind::kPut: return AddPut(change, request.rules);
+    case Change::Kind::kDelete: return AddDelete(change);
+    case Change::Kind::kSetKey: return AddSetKey(change);
+    case Change::Kind::kPutEdge:
+      return AddEdge(
+          {.from = change.id, .to = change.to, .type = change.type, .weight = change.weight},
+          request);
+    case Change::Kind::kDeleteEdge: return AddEdgeDeletion(change);
+    case Change::Kind::kReinforce: return AddReinforcement(change, request.rules);
+    case Change::Kind::kForget: return AddForget(change, request);
+  }
+  return absl::InternalError("a change of no known kind");
+}
+
+absl::Status Committer::AddPut(const Change& change, const WriteRules& rules) {
   ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> found, FindHead(change.id));
   const bool live = found.has_value() && found->live;
-  if (live && error_if_present) {
+  if (live && rules.error_if_present) {
     return absl::AlreadyExistsError(
         absl::StrFormat("there is a memory with id %d already", change.id));
   }
@@ -138,7 +152,8 @@ absl::Status Committer::AddPut(const Change& change, bool error_if_present) {
                   &scratch_);
     Put(Family::kTail, RowKey(head.row), scratch_);
   }
-  Put(Family::kRecords, RecordKey(change.id, RecordKind::kPayload), EncodePayload(change.bytes));
+  Put(Family::kRecords, RecordKey(change.id, RecordKind::kPayload),
+      EncodePayload(rules.now, change.bytes));
   SetHead(change.id, head);
   return absl::OkStatus();
 }
@@ -154,7 +169,12 @@ absl::Status Committer::AddDelete(const Change& change) {
   --next_.memories;
   head->live = false;
   head->row = kNoRow;
+  ++deletions_;
   Erase(Family::kRecords, RecordKey(change.id, RecordKind::kPayload));
+  Erase(Family::kRecords, RecordKey(change.id, RecordKind::kStrength));
+  if (state_.HasEdges() || !events_.empty()) {
+    events_.push_back({.kind = EdgeEvent::Kind::kForget, .from = head->node, .to = head->node});
+  }
   ENGRAM_RETURN_IF_ERROR(RemoveKeys(change.id));
   SetHead(change.id, *head);
   return absl::OkStatus();
@@ -179,6 +199,8 @@ absl::Status Committer::RemoveKeys(std::uint64_t id) {
     if (owner != id) continue;  // moved to another memory, or listed twice
     Erase(Family::kIds, TextKey(key));
     Erase(Family::kIds, IdKeysKey(id, key));
+    const std::string form = NormalForm(key);
+    if (!form.empty()) Erase(Family::kIds, FormKey(form, key));
     SetKeyOwner(key, std::nullopt);
   }
   return absl::OkStatus();
@@ -192,16 +214,43 @@ absl::Status Committer::AddSetKey(const Change& change) {
   if (owner.has_value() && *owner != change.id) Erase(Family::kIds, IdKeysKey(*owner, key));
   Put(Family::kIds, TextKey(key), EncodeId(change.id));
   Put(Family::kIds, IdKeysKey(change.id, key), {});
+  const std::string form = NormalForm(key);
+  if (!form.empty()) Put(Family::kIds, FormKey(form, key), {});
   SetKeyOwner(key, change.id);
   return absl::OkStatus();
 }
 
-void Committer::RollBack(const CommitRecord& next, std::size_t rows, std::size_t dead) {
+absl::Status Committer::AddForget(const Change& change, CommitRequest& request) {
+  if (heads_.contains(change.id)) return absl::OkStatus();  // this very group has used it
+  ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> head, FindHead(change.id));
+  if (!head.has_value() || *head != change.unused_since->head) return absl::OkStatus();
+  ENGRAM_ASSIGN_OR_RETURN(const Strength strength,
+                          ReadStrengthOf(*state_.database, rocksdb::ReadOptions(), change.id));
+  if (strength != change.unused_since->strength) return absl::OkStatus();
+  ++request.forgotten;
+  return AddDelete(change);
+}
+
+absl::Status Committer::AddReinforcement(const Change& change, const WriteRules& rules) {
+  ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> head, FindHead(change.id));
+  if (!head.has_value() || !head->live) return NoSuchId(change.id);
+  const StrengthRecord record{.added = change.added, .last_use = rules.now};
+  // Fails only above limits that were checked before, as Put() below.
+  batch_
+      .Merge(state_.database->family(Family::kRecords), RecordKey(change.id, RecordKind::kStrength),
+             EncodeStrength(record))
+      .PermitUncheckedError();
+  return absl::OkStatus();
+}
+
+void Committer::RollBack(const Mark& mark) {
   // Cannot fail: Commit set the save point.
   batch_.RollbackToSavePoint().PermitUncheckedError();
-  next_ = next;
-  rows_.resize(rows);
-  dead_.resize(dead);
+  next_ = mark.next;
+  rows_.resize(mark.rows);
+  dead_.resize(mark.dead);
+  events_.resize(mark.events);
+  deletions_ = mark.deletions;
   for (auto it = undo_heads_.rbegin(); it != undo_heads_.rend(); ++it) {
     if (it->before.has_value()) {
       heads_[it->id] = *it->before;

@@ -47,12 +47,33 @@ class Committer {
     std::optional<std::optional<std::uint64_t>> before;
   };
 
-  absl::Status AddRequest(const CommitRequest& request);
-  absl::Status AddPut(const Change& change, bool error_if_present);
+  absl::Status AddRequest(CommitRequest& request);
+  absl::Status AddChange(const Change& change, CommitRequest& request);
+  absl::Status AddPut(const Change& change, const WriteRules& rules);
   absl::Status AddDelete(const Change& change);
   absl::Status AddSetKey(const Change& change);
   absl::Status RemoveKeys(std::uint64_t id);
-  void RollBack(const CommitRecord& next, std::size_t rows, std::size_t dead);
+  absl::Status AddForget(const Change& change, CommitRequest& request);
+  absl::Status AddReinforcement(const Change& change, const WriteRules& rules);
+
+  // committer_edges.cc
+  absl::Status AddEdge(const EdgePut& edge, CommitRequest& request);
+  absl::Status AddEdgeDeletion(const Change& change);
+  // The node of an end of an edge; makes the memory if the rules say so.
+  absl::StatusOr<std::uint32_t> NodeOfEnd(std::uint64_t id, const EdgePut& edge,
+                                          CommitRequest& request);
+  absl::StatusOr<std::uint32_t> NodeOfMissing(std::uint64_t id, const EdgePut& edge,
+                                              CommitRequest& request);
+  void WriteEvents();
+
+  // What a request that fails is rolled back to.
+  struct Mark {
+    CommitRecord next;
+    std::size_t rows, dead, events;
+    std::uint64_t deletions;
+  };
+  Mark MarkHere() const { return {next_, rows_.size(), dead_.size(), events_.size(), deletions_}; }
+  void RollBack(const Mark& mark);
   absl::Status Write(Durability durability);
 
   // The head as this group has left it; nullopt: the id has none.
@@ -70,6 +91,9 @@ class Committer {
   std::map<std::string, std::optional<std::uint64_t>> key_owners_;
   std::vector<NewRow> rows_;
   std::vector<std::uint64_t> dead_;
+  std::vector<EdgeEvent> events_;
+  std::uint64_t deletions_ = 0;
+  NodesOfLiving known_;
   std::vector<UndoHead> undo_heads_;
   std::vector<UndoKey> undo_keys_;
   std::string scratch_;

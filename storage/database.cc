@@ -9,9 +9,11 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "rocksdb/convenience.h"
 #include "rocksdb/metadata.h"
 #include "storage/base/status.h"
 #include "storage/catalog.h"
+#include "storage/format/edge_format.h"
 #include "storage/format/record_format.h"
 #include "storage/log_check.h"
 #include "storage/store_directory.h"
@@ -236,7 +238,27 @@ absl::Status Database::HasNamedFiles() const {
                         "file has them",
                         path_, first_row, entry.generation));
   }
-  return absl::OkStatus();
+  return HasNamedEdges();
+}
+
+absl::Status Database::HasNamedEdges() const {
+  const auto value = Get(Family::kCatalog, kEdgeCatalogKey);
+  if (absl::IsNotFound(value.status())) return absl::OkStatus();
+  ENGRAM_RETURN_IF_ERROR(value.status());
+  ENGRAM_ASSIGN_OR_RETURN(const EdgeCatalog catalog, DecodeEdgeCatalog(*value));
+  if (catalog.blocks.empty()) return absl::OkStatus();
+  rocksdb::ColumnFamilyMetaData meta;
+  db_->GetColumnFamilyMetaData(family(Family::kEdges), &meta);
+  for (const rocksdb::LevelMetaData& level : meta.levels) {
+    for (const rocksdb::SstFileMetaData& file : level.files) {
+      const auto key = DecodeBlockKey(file.smallestkey);
+      if (key.has_value() && key->generation == catalog.generation) return absl::OkStatus();
+    }
+  }
+  return absl::DataLossError(
+      absl::StrFormat("%s names edges of generation %d, and no file has "
+                      "them",
+                      path_, catalog.generation));
 }
 
 Database::~Database() {
@@ -266,6 +288,23 @@ absl::Status Database::SyncLog() {
 absl::Status Database::FlushFamilies() {
   const std::vector<rocksdb::ColumnFamilyHandle*> all(handles_.begin(), handles_.end());
   return FromRocks(db_->Flush(rocksdb::FlushOptions(), all), "flushing " + path_);
+}
+
+absl::Status DropUnnamed(const Database& database, Family family,
+                         absl::FunctionRef<bool(const BlockKey&)> is_named) {
+  rocksdb::ColumnFamilyMetaData meta;
+  database.db().GetColumnFamilyMetaData(database.family(family), &meta);
+  for (const rocksdb::LevelMetaData& level : meta.levels) {
+    for (const rocksdb::SstFileMetaData& file : level.files) {
+      const auto key = DecodeBlockKey(file.smallestkey);
+      if (key.has_value() && is_named(*key)) continue;
+      const rocksdb::Slice begin(file.smallestkey), end(file.largestkey);
+      ENGRAM_RETURN_IF_ERROR(FromRocks(
+          rocksdb::DeleteFilesInRange(&database.db(), database.family(family), &begin, &end),
+          absl::StrFormat("dropping files of %s that nothing names", FamilyName(family))));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace engram::storage

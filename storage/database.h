@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rocksdb/cache.h"
@@ -65,6 +66,7 @@ class Database {
                                                               const std::string& path);
   absl::Status HasAtLeast(std::uint64_t batch) const;
   absl::Status HasNamedFiles() const;
+  absl::Status HasNamedEdges() const;
 
   const std::string path_;
   const bool read_only_;
@@ -80,6 +82,11 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
                                            const std::shared_ptr<rocksdb::Cache>& cache);
 // Returns: kFailedPrecondition naming `version` when it is newer than this library.
 absl::Status CheckFormatVersion(std::string_view path, std::uint32_t version);
+
+// Drops the files of `family` that begin with no key, or one that `is_named` refuses.
+// For families of block columns, whose files hold whole blocks.
+absl::Status DropUnnamed(const Database& database, Family family,
+                         absl::FunctionRef<bool(const BlockKey&)> is_named);
 
 // Returns: the version of the RocksDB that is linked, as "7.8.3".
 std::string RocksVersion();

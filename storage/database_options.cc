@@ -8,6 +8,7 @@
 #include "rocksdb/version.h"
 #include "storage/database.h"
 #include "storage/format/block_format.h"
+#include "storage/strength_merge.h"
 
 namespace engram::storage {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 constexpr std::size_t kBloomBitsPerKey = 10;
 constexpr std::size_t kMemtableBytes = std::size_t{32} << 20;
 constexpr std::size_t kAllMemtablesBytes = std::size_t{48} << 20;
+// Reinforcements of one memory that a read may have to add up.
+constexpr std::size_t kMaxMergesToRead = 64;
 constexpr std::uint64_t kLogBytes = std::uint64_t{64} << 20;
 
 // RocksDB's own log would hold keys, which are the user's, and paths.
@@ -48,7 +51,9 @@ bool LooksUpSingleKeys(Family family) {
 
 rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
                                            const std::shared_ptr<rocksdb::Cache>& cache) {
-  if (family == Family::kBlocks || family == Family::kLate) return BlockFamilyOptions();
+  if (family == Family::kBlocks || family == Family::kEdges || family == Family::kLate) {
+    return BlockFamilyOptions();
+  }
   rocksdb::BlockBasedTableOptions table;
   table.checksum = rocksdb::kXXH3;
   table.format_version = 5;
@@ -65,6 +70,10 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
   options.compression = compression;
   options.bottommost_compression = compression;
   options.write_buffer_size = kMemtableBytes;
+  if (family == Family::kRecords) {
+    options.merge_operator = NewStrengthMerge();
+    options.max_successive_merges = kMaxMergesToRead;
+  }
   return options;
 }
 

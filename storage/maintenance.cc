@@ -80,6 +80,7 @@ absl::Status Maintenance::Seal(bool everything) {
 
 absl::Status Maintenance::Compact(double min_dead_fraction, const ProgressFunction& progress) {
   ENGRAM_RETURN_IF_ERROR(Seal(/*everything=*/true));
+  ENGRAM_RETURN_IF_ERROR(SealEdges(/*changes=*/1));
   return CompactFiles(min_dead_fraction, progress);
 }
 
@@ -209,20 +210,20 @@ absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const Change> changes) {
+absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const Change> changes, std::int64_t now) {
   absl::MutexLock lock(&mutex_);
   bool fresh = false;
   const absl::Status status = queue_.RunAlone([&]() -> absl::Status {
     ENGRAM_RETURN_IF_ERROR(state_.broken);
     ENGRAM_ASSIGN_OR_RETURN(fresh, AllFresh(state_, changes));
-    return fresh ? IngestInBulk(changes) : absl::OkStatus();
+    return fresh ? IngestInBulk(changes, now) : absl::OkStatus();
   });
   if (!status.ok()) return status;
   return fresh;
 }
 
-absl::Status Maintenance::IngestInBulk(absl::Span<const Change> changes) {
-  BulkFiles files(state_);
+absl::Status Maintenance::IngestInBulk(absl::Span<const Change> changes, std::int64_t now) {
+  BulkFiles files(state_, now);
   ENGRAM_RETURN_IF_ERROR(files.Build(changes));
   absl::Status status = files.Ingest();
   std::shared_ptr<const MappedBlocks> blocks;
@@ -268,22 +269,12 @@ absl::Status Maintenance::DropFiles(const FileEntry& entry) {
 }
 
 absl::Status Maintenance::DropOrphans() {
-  rocksdb::ColumnFamilyMetaData meta;
-  state_.database->db().GetColumnFamilyMetaData(state_.database->family(Family::kBlocks), &meta);
-  for (const rocksdb::LevelMetaData& level : meta.levels) {
-    for (const rocksdb::SstFileMetaData& file : level.files) {
-      const auto key = DecodeBlockKey(file.smallestkey);
-      const auto& files = state_.catalog.files();
-      const auto entry = key.has_value() ? files.find(key->first_row) : files.end();
-      if (entry != files.end() && entry->second.generation == key->generation) continue;
-      const rocksdb::Slice begin(file.smallestkey), end(file.largestkey);
-      ENGRAM_RETURN_IF_ERROR(FromRocks(
-          rocksdb::DeleteFilesInRange(&state_.database->db(),
-                                      state_.database->family(Family::kBlocks), &begin, &end),
-          "dropping blocks that no seal or compaction finished"));
-    }
-  }
-  return absl::OkStatus();
+  const auto& files = state_.catalog.files();
+  ENGRAM_RETURN_IF_ERROR(DropUnnamed(*state_.database, Family::kBlocks, [&](const BlockKey& key) {
+    const auto entry = files.find(key.first_row);
+    return entry != files.end() && entry->second.generation == key.generation;
+  }));
+  return DropOrphanEdges();
 }
 
 }  // namespace engram::storage

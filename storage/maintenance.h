@@ -18,10 +18,15 @@
 #include "absl/synchronization/mutex.h"
 #include "storage/block_file_writer.h"
 #include "storage/commit_queue.h"
+#include "storage/edge_file_writer.h"
 #include "storage/store_files.h"
 #include "storage/writer_state.h"
 
 namespace engram::storage {
+
+// Returns: how many changes of edges are worth a seal, which writes all `sealed` edges
+// anew: so many that each edge is written a bounded number of times.
+std::uint64_t EdgeChangesToSeal(std::uint64_t sealed);
 
 // Thread-safe; one seal or compaction at a time.
 class Maintenance {
@@ -44,16 +49,21 @@ class Maintenance {
   // is power-safe; nobody else writes meanwhile. Returns: false, and nothing is
   // changed, when not AllFresh(). On an error nothing is changed either, or the
   // state is broken.
-  absl::StatusOr<bool> WriteInBulk(absl::Span<const Change> changes) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<bool> WriteInBulk(absl::Span<const Change> changes, std::int64_t now)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Folds the changes of edges into the sealed ones, when there are at least `changes`.
+  absl::Status SealEdges(std::uint64_t changes) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Copies the database as it is at one moment into a new `directory`. No seal,
   // compaction or bulk write meanwhile: RocksDB lists the table files first and ends
   // the log later, and a switch in between would name files that are not copied.
   absl::Status Backup(const std::string& directory) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Drops block files that the catalog does not name. Called at open, before
+  // Drops files of blocks and edges that the catalog does not name. Called at open, before
   // anybody else is there, and after a step that failed.
   absl::Status DropOrphans();
+  absl::Status DropOrphanEdges();
 
  private:
   // What a switch of the catalog takes away and puts in its place.
@@ -70,8 +80,12 @@ class Maintenance {
   absl::Status Ingest(const std::vector<BlockFile>& files);
   absl::Status CommitSwitch(const Switch& change, Catalog catalog,
                             std::shared_ptr<const MappedBlocks> blocks);
-  absl::Status IngestInBulk(absl::Span<const Change> changes);
+  absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now);
   absl::Status DropFiles(const FileEntry& entry);
+
+  // maintenance_edges.cc
+  absl::Status CarryEdges(EdgeFile file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CommitEdges(const EdgeCatalog& catalog, std::shared_ptr<const MappedEdges> edges);
 
   WriterState& state_;
   CommitQueue& queue_;

@@ -8,6 +8,12 @@ namespace engram::storage {
 
 class MappedBlock;
 
+// The rows of a slice come out of [first_row, end_row).
+struct RowExtent {
+  std::uint64_t first_row = 0;
+  std::uint64_t end_row = 0;
+};
+
 // `count` rows in ascending order. The arrays live as long as the view the
 // slice came from. Some rows may be dead: ask the view's tombstones.
 struct RowSlice {

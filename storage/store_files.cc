@@ -16,6 +16,8 @@
 #include "storage/block_file_writer.h"
 #include "storage/commit_queue.h"
 #include "storage/committer.h"
+#include "storage/edge_types.h"
+#include "storage/import_chunk.h"
 #include "storage/maintenance.h"
 #include "storage/store_directory.h"
 #include "storage/verify.h"
@@ -31,6 +33,8 @@ constexpr double kMostlyDead = 0.5;
 constexpr std::size_t kCommitBytes = std::size_t{4} << 20;
 constexpr std::size_t kBulkBytes = std::size_t{32} << 20;
 constexpr std::size_t kLeastBulkBytes = std::size_t{1} << 20;  // below it, files are not worth it
+constexpr std::size_t kLinkEdges = std::size_t{1} << 18;
+constexpr std::size_t kKnownNodes = std::size_t{1} << 22;  // some 100 MB
 constexpr absl::Duration kRetryPause = absl::Seconds(1);
 
 DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
@@ -119,26 +123,33 @@ class StoreFilesImpl : public StoreFiles {
   const StoreMeta& meta() const override { return meta_; }
   std::shared_ptr<const View> CurrentView() const override { return publisher_.Current(); }
 
-  absl::Status Write(Durability durability, bool error_if_present,
-                     absl::Span<const Change> changes) override {
-    ENGRAM_RETURN_IF_ERROR(WaitForRoom());
-    CommitRequest request{.durability = durability,
-                          .error_if_present = error_if_present,
-                          .changes = changes,
-                          .result = absl::OkStatus()};
-    return queue_.Submit(request,
-                         [this](absl::Span<CommitRequest* const> group) { CommitGroup(group); });
+  absl::Status Write(const WriteRules& rules, absl::Span<const Change> changes) override {
+    CommitRequest request{.rules = rules, .changes = changes, .edges = {}, .result = {}};
+    return Submit(request);
   }
 
-  absl::StatusOr<ImportCounts> Import(Durability durability, std::uint64_t expected,
+  absl::StatusOr<std::uint64_t> Forget(const WriteRules& rules,
+                                       absl::Span<const Change> changes) override {
+    CommitRequest request{.rules = rules, .changes = changes, .edges = {}, .result = {}};
+    ENGRAM_RETURN_IF_ERROR(Submit(request));
+    return request.forgotten;
+  }
+
+  absl::StatusOr<ImportCounts> Import(const WriteRules& rules, std::uint64_t expected,
                                       const ProgressFunction& progress,
                                       MemorySource source) override;
+  absl::StatusOr<LinkCounts> Link(const WriteRules& rules, std::uint64_t expected,
+                                  const ProgressFunction& progress, EdgePutSource source) override;
+  absl::StatusOr<std::uint32_t> EdgeType(Durability durability, std::string_view name) override;
 
   absl::Status Flush() override {
     if (options_.read_only) return absl::OkStatus();
     return state_->database->SyncLog();
   }
-  absl::Status Seal() override { return maintenance_->Seal(/*everything=*/true); }
+  absl::Status Seal() override {
+    ENGRAM_RETURN_IF_ERROR(maintenance_->Seal(/*everything=*/true));
+    return maintenance_->SealEdges(/*changes=*/1);
+  }
   absl::Status Compact(double fraction, const ProgressFunction& progress) override {
     return maintenance_->Compact(fraction, progress);
   }
@@ -158,18 +169,39 @@ class StoreFilesImpl : public StoreFiles {
     Committer(*state_).Commit(group);
     if (state_->commit.batch == before) return;
     publisher_.Publish(*state_);
+    const Backlog backlog = BacklogOf(*state_);
     absl::MutexLock lock(&room_mutex_);
-    tail_bytes_ = state_->tail.EmbeddingBytes();
-    dead_rows_ = state_->tombstones.size();
+    backlog_ = backlog;
   }
 
-  absl::Status WriteImported(Durability durability, absl::Span<const Change> changes,
+  // What is left for the background to do.
+  struct Backlog {
+    std::uint64_t tail_bytes = 0, dead_rows = 0, edge_changes = 0, sealed_edges = 0;
+  };
+  static Backlog BacklogOf(const WriterState& state) {
+    return {.tail_bytes = state.tail.EmbeddingBytes(),
+            .dead_rows = state.tombstones.size(),
+            .edge_changes = state.edge_log.end() - state.edge_log.View().first(),
+            .sealed_edges = state.edges->catalog().edges()};
+  }
+  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
+    return backlog_.tail_bytes < kWaitFactor * options_.seal_bytes &&
+           backlog_.edge_changes < kWaitFactor * EdgeChangesToSeal(backlog_.sealed_edges);
+  }
+
+  absl::Status Submit(CommitRequest& request) {
+    ENGRAM_RETURN_IF_ERROR(WaitForRoom());
+    return queue_.Submit(request,
+                         [this](absl::Span<CommitRequest* const> group) { CommitGroup(group); });
+  }
+  absl::Status WriteImported(const WriteRules& rules, absl::Span<const Change> changes,
                              std::size_t bytes);
   absl::Status WaitForRoom();
   void Background();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return stop_ || tail_bytes_ >= options_.seal_bytes ||
-           dead_rows_ >= dead_rows_seen_ + meta_.rows_per_block;
+    return stop_ || backlog_.tail_bytes >= options_.seal_bytes ||
+           backlog_.edge_changes >= EdgeChangesToSeal(backlog_.sealed_edges) ||
+           backlog_.dead_rows >= dead_rows_seen_ + meta_.rows_per_block;
   }
 
   const FilesOptions options_;
@@ -185,8 +217,7 @@ class StoreFilesImpl : public StoreFiles {
   // What the background thread and waiting writers watch.
   mutable absl::Mutex room_mutex_;
   bool stop_ ABSL_GUARDED_BY(room_mutex_) = false;
-  std::uint64_t tail_bytes_ ABSL_GUARDED_BY(room_mutex_) = 0;
-  std::uint64_t dead_rows_ ABSL_GUARDED_BY(room_mutex_) = 0;
+  Backlog backlog_ ABSL_GUARDED_BY(room_mutex_);
   std::uint64_t dead_rows_seen_ ABSL_GUARDED_BY(room_mutex_) = 0;
   absl::Status background_status_ ABSL_GUARDED_BY(room_mutex_);
   bool closed_ = false;
@@ -194,81 +225,41 @@ class StoreFilesImpl : public StoreFiles {
 
 absl::Status StoreFilesImpl::WaitForRoom() {
   absl::MutexLock lock(&room_mutex_);
-  const auto has_room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return stop_ || !background_status_.ok() || tail_bytes_ < kWaitFactor * options_.seal_bytes;
+  const auto may_go_on = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
+    return stop_ || !background_status_.ok() || HasRoom();
   };
-  room_mutex_.Await(absl::Condition(&has_room));
-  if (tail_bytes_ < kWaitFactor * options_.seal_bytes) return absl::OkStatus();
+  room_mutex_.Await(absl::Condition(&may_go_on));
+  if (HasRoom()) return absl::OkStatus();
   return Annotate(background_status_, "the tail is full and could not be sealed");
 }
 
 void StoreFilesImpl::Background() {
   for (;;) {
+    std::uint64_t changes = 0;
     {
       absl::MutexLock lock(&room_mutex_);
       room_mutex_.Await(absl::Condition(this, &StoreFilesImpl::HasWork));
       if (stop_) return;
-      dead_rows_seen_ = dead_rows_;
+      dead_rows_seen_ = backlog_.dead_rows;
+      changes = EdgeChangesToSeal(backlog_.sealed_edges);
     }
     absl::Status status = maintenance_->Seal(/*everything=*/false);
+    if (status.ok()) status = maintenance_->SealEdges(changes);
     if (status.ok()) status = maintenance_->CompactFiles(kMostlyDead, nullptr);
-    std::uint64_t tail = 0, dead = 0;
+    Backlog backlog;
     const absl::Status read = queue_.RunAlone([&] {
-      tail = state_->tail.EmbeddingBytes();
-      dead = state_->tombstones.size();
+      backlog = BacklogOf(*state_);
       return absl::OkStatus();
     });
     absl::MutexLock lock(&room_mutex_);
     background_status_ = status.ok() ? read : status;
-    tail_bytes_ = tail;
-    dead_rows_ = dead;
-    dead_rows_seen_ = std::min(dead_rows_seen_, dead);
+    backlog_ = backlog;
+    dead_rows_seen_ = std::min(dead_rows_seen_, backlog.dead_rows);
     if (background_status_.ok()) continue;
     const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) { return stop_; };
     room_mutex_.AwaitWithTimeout(absl::Condition(&stopped), kRetryPause);
   }
 }
-
-// A run of memories that becomes one commit.
-struct ImportChunk {
-  std::vector<float> floats;
-  std::string bytes;
-  struct Entry {
-    Change::Kind kind;
-    std::uint64_t id;
-    float norm;
-    std::size_t float_begin, float_size, byte_begin, byte_size;
-  };
-  std::vector<Entry> entries;
-  std::uint64_t memories = 0;
-  std::uint64_t rows = 0;
-
-  void Clear() {
-    floats.clear();
-    bytes.clear();
-    entries.clear();
-    memories = rows = 0;
-  }
-  std::size_t size() const { return floats.size() * sizeof(float) + bytes.size(); }
-  void Add(Change::Kind kind, std::uint64_t id, float norm, absl::Span<const float> vector,
-           std::string_view text) {
-    entries.push_back({kind, id, norm, floats.size(), vector.size(), bytes.size(), text.size()});
-    floats.insert(floats.end(), vector.begin(), vector.end());
-    bytes.append(text);
-    rows += vector.empty() ? 0 : 1;
-  }
-  std::vector<Change> Changes() const {
-    std::vector<Change> changes;
-    for (const Entry& e : entries) {
-      changes.push_back({.kind = e.kind,
-                         .id = e.id,
-                         .vector = absl::MakeConstSpan(floats.data() + e.float_begin, e.float_size),
-                         .norm = e.norm,
-                         .bytes = std::string_view(bytes).substr(e.byte_begin, e.byte_size)});
-    }
-    return changes;
-  }
-};
 
 // Returns: how many rows a chunk takes: as many whole blocks as go into kBulkBytes.
 std::uint64_t RowsPerChunk(const StoreMeta& meta) {
@@ -276,25 +267,25 @@ std::uint64_t RowsPerChunk(const StoreMeta& meta) {
   return std::max<std::uint64_t>(1, kBulkBytes / block) * meta.rows_per_block;
 }
 
-absl::Status StoreFilesImpl::WriteImported(Durability durability, absl::Span<const Change> changes,
-                                           std::size_t bytes) {
+absl::Status StoreFilesImpl::WriteImported(const WriteRules& rules,
+                                           absl::Span<const Change> changes, std::size_t bytes) {
   if (bytes >= kLeastBulkBytes) {
-    ENGRAM_ASSIGN_OR_RETURN(const bool written, maintenance_->WriteInBulk(changes));
+    ENGRAM_ASSIGN_OR_RETURN(const bool written, maintenance_->WriteInBulk(changes, rules.now));
     if (written) return absl::OkStatus();
   }
   std::size_t begin = 0, size = 0;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     if (changes[i].kind == Change::Kind::kPut && size >= kCommitBytes) {
-      ENGRAM_RETURN_IF_ERROR(Write(durability, false, changes.subspan(begin, i - begin)));
+      ENGRAM_RETURN_IF_ERROR(Write(rules, changes.subspan(begin, i - begin)));
       begin = i;
       size = 0;
     }
     size += changes[i].vector.size() * sizeof(float) + changes[i].bytes.size();
   }
-  return Write(durability, false, changes.subspan(begin));
+  return Write(rules, changes.subspan(begin));
 }
 
-absl::StatusOr<ImportCounts> StoreFilesImpl::Import(Durability durability, std::uint64_t expected,
+absl::StatusOr<ImportCounts> StoreFilesImpl::Import(const WriteRules& rules, std::uint64_t expected,
                                                     const ProgressFunction& progress,
                                                     MemorySource source) {
   ImportCounts counts;
@@ -330,7 +321,7 @@ absl::StatusOr<ImportCounts> StoreFilesImpl::Import(Durability durability, std::
       ++chunk.memories;
     }
     if (chunk.memories > 0) {
-      ENGRAM_RETURN_IF_ERROR(WriteImported(durability, chunk.Changes(), chunk.size()));
+      ENGRAM_RETURN_IF_ERROR(WriteImported(rules, chunk.Changes(), chunk.size()));
     }
     counts.memories += chunk.memories;
     if (progress && !progress(counts.memories, expected)) {
@@ -339,6 +330,49 @@ absl::StatusOr<ImportCounts> StoreFilesImpl::Import(Durability durability, std::
     }
   }
   return counts;
+}
+
+absl::StatusOr<LinkCounts> StoreFilesImpl::Link(const WriteRules& rules, std::uint64_t expected,
+                                                const ProgressFunction& progress,
+                                                EdgePutSource source) {
+  LinkCounts counts;
+  NodesOfLiving known;
+  std::vector<EdgePut> edges;
+  for (bool more = true; more; edges.clear()) {
+    while (edges.size() < kLinkEdges) {
+      EdgePut edge;
+      ENGRAM_ASSIGN_OR_RETURN(more, source(&edge));
+      if (!more) break;
+      edges.push_back(edge);
+    }
+    if (known.nodes.size() > kKnownNodes) known.nodes.clear();
+    CommitRequest request{
+        .rules = rules, .changes = {}, .edges = edges, .known = &known, .result = {}};
+    if (!edges.empty()) ENGRAM_RETURN_IF_ERROR(Submit(request));
+    counts.edges += edges.size();
+    counts.created += request.created;
+    if (progress && !progress(counts.edges, expected)) {
+      return absl::CancelledError(
+          absl::StrFormat("linking was cancelled after %d edges", counts.edges));
+    }
+  }
+  return counts;
+}
+
+absl::StatusOr<std::uint32_t> StoreFilesImpl::EdgeType(Durability durability,
+                                                       std::string_view name) {
+  std::uint32_t number = 0;
+  const absl::Status status = queue_.RunAlone([&]() -> absl::Status {
+    ENGRAM_RETURN_IF_ERROR(state_->broken);
+    rocksdb::WriteBatch batch;
+    ENGRAM_ASSIGN_OR_RETURN(number, NumberOfEdgeType(*state_->database, name, &batch));
+    if (batch.Count() == 0) return absl::OkStatus();
+    ENGRAM_RETURN_IF_ERROR(WriteCommit(*state_, durability, state_->commit, batch));
+    publisher_.Publish(*state_);
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return number;
 }
 
 absl::Status StoreFilesImpl::Backup(const std::string& directory,
@@ -357,8 +391,7 @@ absl::Status StoreFilesImpl::Refresh() {
   if (!options_.read_only) return absl::OkStatus();
   absl::MutexLock lock(&refresh_mutex_);
   ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options_), path_));
-  ENGRAM_ASSIGN_OR_RETURN(auto state,
-                          LoadWriterState(std::move(database), meta_, state_->blocks.get()));
+  ENGRAM_ASSIGN_OR_RETURN(auto state, LoadWriterState(std::move(database), meta_, state_.get()));
   publisher_.Publish(*state);
   maintenance_ = std::make_unique<Maintenance>(*state, queue_, publisher_);
   state_ = std::move(state);
@@ -375,9 +408,12 @@ FilesStats StoreFilesImpl::Stats() const {
   stats.tail_rows = view->tail().rows();
   stats.bytes_on_disk = bytes.all;
   stats.wal_bytes = bytes.log;
-  stats.bytes_mapped = view->blocks().mapped_bytes();
+  stats.edge_changes = view->edge_changes();
+  stats.sealed_edges = view->sealed_edges().catalog().edges();
+  stats.bytes_mapped = view->blocks().mapped_bytes() + view->sealed_edges().mapped_bytes();
   stats.bytes_heap = stats.tail_rows * (meta_.dimension * sizeof(float) + 20) +
-                     view->tombstones().HeapBytes() + view->RocksHeapBytes();
+                     stats.edge_changes * sizeof(EdgeEvent) + view->tombstones().HeapBytes() +
+                     view->RocksHeapBytes();
   return stats;
 }
 

@@ -52,6 +52,13 @@ RowSlice View::slice(std::size_t i) const {
                   .block = nullptr};
 }
 
+RowExtent View::extent(std::size_t i) const {
+  const std::vector<MappedBlock>& blocks = parts_.blocks->blocks();
+  if (i < blocks.size()) return {blocks[i].extent().first_row, blocks[i].extent().end_row()};
+  const RowSlice rows = slice(i);
+  return {rows.first_row, rows.count == 0 ? rows.first_row : rows.end_row()};
+}
+
 absl::Status View::ReadySlice(std::size_t i, bool verify) const {
   const std::vector<MappedBlock>& blocks = parts_.blocks->blocks();
   if (i >= blocks.size()) return absl::OkStatus();
@@ -79,16 +86,24 @@ absl::StatusOr<MemoryHead> View::FindHead(std::uint64_t id, bool verify) const {
 
 absl::StatusOr<std::string> View::ReadPayload(std::uint64_t id, bool verify) const {
   std::string value;
-  const rocksdb::Status status =
-      parts_.database->db().Get(Options(verify), parts_.database->family(Family::kRecords),
-                                RecordKey(id, RecordKind::kPayload), &value);
+  ENGRAM_ASSIGN_OR_RETURN(const PayloadRecord record,
+                          ReadPayloadOf(*parts_.database, Options(verify), id, &value));
+  return std::string(record.payload);
+}
+
+absl::StatusOr<Strength> View::ReadStrength(std::uint64_t id, bool verify) const {
+  return ReadStrengthOf(*parts_.database, Options(verify), id);
+}
+
+absl::StatusOr<std::uint64_t> View::FindIdOfNode(std::uint32_t node, bool verify) const {
+  std::string value;
+  const rocksdb::Status status = parts_.database->db().Get(
+      Options(verify), parts_.database->family(Family::kIds), NodeKey(node), &value);
   if (status.IsNotFound()) {
-    return absl::DataLossError(absl::StrFormat("the payload of id %d is missing", id));
+    return absl::DataLossError(absl::StrFormat("the id of node %d is missing", node));
   }
-  ENGRAM_RETURN_IF_ERROR(FromRocks(status, absl::StrFormat("reading the payload of id %d", id)));
-  const auto payload = DecodePayload(value);
-  if (!payload.ok()) return Annotate(payload.status(), absl::StrFormat("id %d", id));
-  return std::string(*payload);
+  ENGRAM_RETURN_IF_ERROR(FromRocks(status, absl::StrFormat("reading the id of node %d", node)));
+  return DecodeId(value);
 }
 
 absl::StatusOr<std::vector<std::string>> View::ReadKeys(std::uint64_t id, bool verify) const {
@@ -114,27 +129,61 @@ absl::StatusOr<std::uint64_t> View::FindKey(std::string_view key, bool verify) c
   return DecodeId(value);
 }
 
-absl::StatusOr<absl::Span<const float>> View::FindEmbedding(std::uint64_t row, bool verify) const {
-  RowSlice slice;
+std::optional<RowPlace> View::PlaceOf(std::uint64_t row) const {
+  const std::vector<MappedBlock>& blocks = parts_.blocks->blocks();
+  RowPlace place;
   if (const MappedBlock* block = parts_.blocks->Find(row); block != nullptr) {
-    ENGRAM_RETURN_IF_ERROR(verify ? block->Check() : block->usable());
-    slice = block->slice();
+    place.slice = static_cast<std::size_t>(block - blocks.data());
+    if (!block->usable().ok()) return place;  // ReadySlice() says why
   } else {
     const auto& chunks = parts_.tail.chunks;
     const auto it = std::upper_bound(
         chunks.begin(), chunks.end(), row,
         [](std::uint64_t wanted, const auto& chunk) { return wanted < chunk->first_row(); });
-    if (it != chunks.begin()) {
-      slice = View::slice(parts_.blocks->blocks().size() +
-                          static_cast<std::size_t>(it - chunks.begin()) - 1);
-    }
+    if (it == chunks.begin()) return std::nullopt;
+    place.slice = blocks.size() + static_cast<std::size_t>(it - chunks.begin()) - 1;
   }
-  const auto index = IndexOf(slice, row);
-  if (!index.has_value()) {
+  const auto index = IndexOf(slice(place.slice), row);
+  if (!index.has_value()) return std::nullopt;
+  place.index = *index;
+  return place;
+}
+
+std::optional<RowPlace> View::FindRow(std::uint64_t row) const {
+  return row == kNoRow || IsDead(row) ? std::nullopt : PlaceOf(row);
+}
+
+absl::StatusOr<absl::Span<const float>> View::FindEmbedding(std::uint64_t row, bool verify) const {
+  const auto place = PlaceOf(row);
+  if (place.has_value()) ENGRAM_RETURN_IF_ERROR(ReadySlice(place->slice, verify));
+  if (!place.has_value()) {
     return absl::DataLossError(absl::StrFormat("no block and no tail holds row %d", row));
   }
-  return absl::MakeConstSpan(slice.embeddings + std::size_t{*index} * parts_.dimension,
-                             parts_.dimension);
+  return absl::MakeConstSpan(
+      slice(place->slice).embeddings + std::size_t{place->index} * parts_.dimension,
+      parts_.dimension);
+}
+
+absl::StatusOr<std::shared_ptr<const EdgeGraph>> View::Edges(bool verify) const {
+  absl::MutexLock lock(&made_mutex_);
+  if (edges_ == nullptr) {
+    ENGRAM_ASSIGN_OR_RETURN(edges_, parts_.graphs->Get(parts_.edges, parts_.edge_log, verify));
+  }
+  ENGRAM_RETURN_IF_ERROR(parts_.edges->Check(verify));
+  return edges_;
+}
+
+absl::StatusOr<EdgeTypeNames> View::ReadEdgeTypes(bool verify) const {
+  return storage::ReadEdgeTypes(*parts_.database, Options(verify));
+}
+
+absl::StatusOr<std::shared_ptr<const NodeRows>> View::Rows(bool verify) const {
+  if (!verify) return parts_.node_rows->Get(*this, verify);
+  absl::MutexLock lock(&made_mutex_);
+  if (rows_ == nullptr) {
+    ENGRAM_ASSIGN_OR_RETURN(rows_, parts_.node_rows->Get(*this, verify));
+  }
+  return rows_;
 }
 
 std::uint64_t View::RocksHeapBytes() const {

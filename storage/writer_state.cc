@@ -51,7 +51,10 @@ absl::Status LoadTombstones(WriterState& state) {
 absl::Status LoadTail(WriterState& state) {
   std::vector<float> embedding(state.meta.dimension);
   const RocksIterator it = Scan(*state.database, Family::kTail);
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+  const auto is_event = [](const rocksdb::Slice& key) {
+    return key.size() > 0 && key[0] == kEventPrefix;
+  };
+  for (it->SeekToFirst(); it->Valid() && !is_event(it->key()); it->Next()) {
     const auto row = DecodeRowKey(it->key().ToStringView());
     if (!row.has_value() || *row >= state.commit.next_row) return DamagedKey(Family::kTail);
     const auto value = DecodeTailRow(it->value().ToStringView(), state.meta.dimension);
@@ -64,6 +67,33 @@ absl::Status LoadTail(WriterState& state) {
                        .embedding = embedding});
   }
   return FromRocks(it->status(), "reading the tail");
+}
+
+absl::StatusOr<EdgeCatalog> LoadEdgeCatalog(const Database& database) {
+  const auto value = database.Get(Family::kCatalog, kEdgeCatalogKey);
+  if (absl::IsNotFound(value.status())) return EdgeCatalog{};
+  ENGRAM_RETURN_IF_ERROR(value.status());
+  return DecodeEdgeCatalog(*value);
+}
+
+absl::Status LoadEdgeEvents(WriterState& state) {
+  std::uint64_t next = state.edges->catalog().next_event;
+  state.edge_log.Reset(next);
+  const RocksIterator it = Scan(*state.database, Family::kTail);
+  for (it->Seek(std::string(1, kEventPrefix)); it->Valid(); it->Next()) {
+    const auto number = DecodeEdgeEventKey(it->key().ToStringView());
+    if (!number.has_value()) return DamagedKey(Family::kTail);
+    if (*number != next) {
+      return absl::DataLossError(
+          absl::StrFormat("the changes of edges are damaged: number %d comes where %d was expected",
+                          *number, next));
+    }
+    const auto events = DecodeEdgeEvents(it->value().ToStringView(), state.commit.next_node);
+    if (!events.ok()) return Annotate(events.status(), absl::StrFormat("number %d", *number));
+    for (const EdgeEvent& event : *events) state.edge_log.Append(event);
+    next += events->size();
+  }
+  return FromRocks(it->status(), "reading the changes of edges");
 }
 
 absl::Status LoadMaxId(WriterState& state) {
@@ -79,7 +109,7 @@ absl::Status LoadMaxId(WriterState& state) {
 
 absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Database> database,
                                                              const StoreMeta& meta,
-                                                             const MappedBlocks* previous) {
+                                                             const WriterState* previous) {
   auto state = std::make_unique<WriterState>(std::move(database), meta);
   ENGRAM_RETURN_IF_ERROR(LoadCommit(*state));
   ENGRAM_ASSIGN_OR_RETURN(state->catalog, Catalog::Load(*state->database));
@@ -92,7 +122,13 @@ absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Dat
   ENGRAM_RETURN_IF_ERROR(LoadTail(*state));
   ENGRAM_RETURN_IF_ERROR(LoadMaxId(*state));
   ENGRAM_ASSIGN_OR_RETURN(
-      state->blocks, MappedBlocks::Map(state->database, state->catalog, meta.dimension, previous));
+      state->blocks, MappedBlocks::Map(state->database, state->catalog, meta.dimension,
+                                       previous == nullptr ? nullptr : previous->blocks.get()));
+  ENGRAM_ASSIGN_OR_RETURN(EdgeCatalog edges, LoadEdgeCatalog(*state->database));
+  ENGRAM_ASSIGN_OR_RETURN(
+      state->edges, MappedEdges::Map(state->database, std::move(edges), state->commit.next_node,
+                                     previous == nullptr ? nullptr : previous->edges.get()));
+  ENGRAM_RETURN_IF_ERROR(LoadEdgeEvents(*state));
   return state;
 }
 
@@ -102,7 +138,11 @@ void Publisher::Publish(const WriterState& state) {
                                                        .tail = state.tail.View(),
                                                        .tombstones = state.tombstones,
                                                        .commit = state.commit,
-                                                       .dimension = state.meta.dimension});
+                                                       .dimension = state.meta.dimension,
+                                                       .edges = state.edges,
+                                                       .edge_log = state.edge_log.View(),
+                                                       .graphs = state.graphs,
+                                                       .node_rows = state.node_rows});
   {
     absl::MutexLock lock(&mutex_);
     current_.swap(view);

@@ -29,6 +29,10 @@ struct WriterState {
   const StoreMeta meta;
   Catalog catalog;
   std::shared_ptr<const MappedBlocks> blocks;
+  std::shared_ptr<const MappedEdges> edges;
+  EdgeLog edge_log;  // its numbers go on from those in `edges`
+  const std::shared_ptr<EdgeGraphs> graphs = std::make_shared<EdgeGraphs>();
+  const std::shared_ptr<NodeRowsCache> node_rows = std::make_shared<NodeRowsCache>();
   Tail tail;
   Tombstones tombstones;
   CommitRecord commit;
@@ -36,21 +40,27 @@ struct WriterState {
   // No id above it has a head, so that a new one needs no look-up.
   std::optional<std::uint64_t> max_id;
 
+  // How many memories were deleted since the open: whoever keeps nodes of living ones
+  // looks whether it has moved.
+  std::uint64_t deletions = 0;
+
   // Set when a write may or may not be in the log: what is in memory then no
   // longer tells what a restart would find, so there are no writes until then.
   absl::Status broken;
 
+  bool HasEdges() const { return edges->catalog().edges() > 0 || !edge_log.View().empty(); }
   bool MayHaveHead(std::uint64_t id) const { return max_id.has_value() && id <= *max_id; }
   void SawId(std::uint64_t id) {
     if (!MayHaveHead(id)) max_id = id;
   }
 };
 
-// Reads everything but the payloads: catalog, tombstones, tail, counters.
-// Errors: kDataLoss naming what is damaged.
+// Reads everything but the payloads: catalog, tombstones, tail, edges, counters. What
+// `previous` has checked stays checked; null: nothing has. Errors: kDataLoss naming what is
+// damaged.
 absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Database> database,
                                                              const StoreMeta& meta,
-                                                             const MappedBlocks* previous);
+                                                             const WriterState* previous);
 
 // Hands views to readers. Publish() is the writer's, Current() anybody's.
 class Publisher {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/types/span.h"
 #include "engram/types.h"
 
 namespace engram {
@@ -84,6 +85,14 @@ struct WriteOptions {
   // Put of an id that exists: false replaces it (upsert), true answers
   // kAlreadyExists and changes nothing. Default: false.
   bool error_if_present = false;
+
+  // PutEdge to or from an id that does not exist: true makes it a memory without
+  // an embedding and without a payload, false answers kNotFound. Default: false.
+  bool create_missing = false;
+
+  // The clock, in seconds since 1970: when the memories that are put were last used, and when
+  // a Reinforce happened. Default: what the system's clock says.
+  std::optional<std::int64_t> now_unix_seconds;
 };
 
 struct ReadOptions {
@@ -112,6 +121,145 @@ struct SearchOptions : ReadOptions {
   // When it passes, the search stops within about a millisecond a thread and
   // says SearchInfo::truncated. Default: none.
   std::optional<std::chrono::steady_clock::time_point> deadline;
+};
+
+// By what the weights of the edges out of a memory are divided.
+enum class Normalisation : std::uint8_t {
+  kNone = 0,          // nothing
+  kOutWeightSum = 1,  // their sum: a memory gives away what it has, and no more
+  kSqrtDegree = 2,    // the square root of how many they are: the fan effect of ACT-R, softened
+};
+
+// Each of max_hops steps takes activation along the edges. With r the seeds'
+// activations divided by their sum, and W the weights after normalisation:
+//
+//   restart > 0:  a' = restart r + (1 - restart) W^T a          (personalised PageRank)
+//   restart = 0:  a' = r + hop_decay W^T a, divided by its maximum where that is above 1
+//
+// from a = r, where a memory whose activation is below `threshold` passes on nothing.
+struct SpreadOptions : ReadOptions {
+  // 0 to 1000; 0 leaves the seeds as they are. Default: 10.
+  std::uint32_t max_hops = 10;
+
+  // 0 to 1. Default: 0.15.
+  float restart = 0.15f;
+
+  // Used when restart is 0; 0 to 1. Default: 0.85.
+  float hop_decay = 0.85f;
+
+  // Not negative. Default: 1e-4.
+  float threshold = 1e-4f;
+
+  // Of more memories than this that could pass on activation in a step only the
+  // most active do, ties by the order of their creation. At least 1. Default: 100,000.
+  std::uint32_t max_active = 100000;
+
+  // Default: kOutWeightSum.
+  Normalisation normalisation = Normalisation::kOutWeightSum;
+
+  // Only edges of these types count, in the normalisation too. The span is read
+  // during the call. Default: empty, which means all types.
+  absl::Span<const std::uint32_t> edge_types;
+
+  // How many memories a Spread answers with, the most active; 0: all. Default: 0.
+  std::uint32_t k = 0;
+
+  // Fill Recalled::path. Default: false.
+  bool explain = false;
+
+  // When it passes, spreading stops after the step it is in. Default: none.
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+};
+
+// How strength fades with the time since the last use.
+enum class Decay : std::uint8_t {
+  kNone = 0,
+  kHalfLife = 1,  // strength * 2^(-age / half_life)
+  kPowerLaw = 2,  // strength * (1 + age / half_life)^-power_law_exponent
+};
+
+// How old strengths are seen: shared by Recall and Forget.
+struct StrengthOptions {
+  // Default: kHalfLife.
+  Decay decay = Decay::kHalfLife;
+
+  // Positive and finite. Default: one day.
+  double half_life_seconds = 86400.0;
+
+  // Positive and finite. Default: 0.5.
+  double power_law_exponent = 0.5;
+
+  // The clock, in seconds since 1970; a use later than it counts as just now. An answer
+  // depends on store, cue and this alone. Default: what the system's clock says.
+  std::optional<std::int64_t> now_unix_seconds;
+};
+
+// Similarity finds seeds, named memories join them, activation spreads, and one
+// blended score orders the answer; docs/recall.md has the equations and where the
+// defaults come from.
+struct RecallOptions {
+  RecallOptions() { seeds.k = 5; }
+
+  // The search that finds seeds; its `snapshot`, verify_checksums and `deadline` hold for
+  // the whole recall. Default: k = 5.
+  SearchOptions seeds;
+
+  // The activation of a seed is ((s - min) / (max - min))^seed_sharpness over the
+  // scores of the seeds; 1 where they are all equal. 0 to 100. Default: 4.
+  float seed_sharpness = 4.0f;
+
+  // Memories that the cue names outright, with or without an embedding; naming one twice is
+  // naming it once. The span is read during the call. Default: none.
+  absl::Span<const MemoryId> named;
+
+  // The activation of a named memory is named_weight * degree^-named_fan_exponent, with
+  // degree the number of edges out of it (of SpreadOptions::edge_types), 1 at least. Finite, not
+  // negative. Default: 1 and 0.25.
+  float named_weight = 1.0f;
+  float named_fan_exponent = 0.25f;
+
+  // How activation spreads; its snapshot, verify_checksums, k and deadline are not used.
+  SpreadOptions spread;
+
+  // How many hits, at least 1. Default: 10.
+  std::uint32_t k = 10;
+
+  // Whether memories without an embedding can be hits too. Default: false.
+  bool include_bare = false;
+
+  // score = similarity term + activation_weight * activation + strength_weight * strength.
+  // Finite. Default: 3 and 0.
+  float activation_weight = 3.0f;
+  float strength_weight = 0.0f;
+
+  StrengthOptions strength;
+};
+
+struct ForgetOptions {
+  // Memories whose strength is below this are deleted, as by Delete(). Not NaN. Default: 0,
+  // below which nothing is.
+  float strength_below = 0.0f;
+
+  StrengthOptions strength;
+
+  // Only count them. Default: true.
+  bool dry_run = true;
+
+  // Default: kProcess.
+  Durability durability = Durability::kProcess;
+  ProgressCallback progress;
+};
+
+struct LinkOptions {
+  // Default: kProcess.
+  Durability durability = Durability::kProcess;
+
+  // As WriteOptions::create_missing. Default: false.
+  bool create_missing = false;
+
+  // The number of edges if it is known, for Progress::total. Default: 0.
+  std::uint64_t expected = 0;
+  ProgressCallback progress;
 };
 
 struct ImportOptions {

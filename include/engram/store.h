@@ -2,7 +2,8 @@
 //
 // A store is one directory: memories of one embedding space, with one
 // dimension and one metric. A memory is an id, an embedding (or none), a
-// payload of bytes and any number of text keys.
+// payload of bytes, any number of text keys, a strength that fades, and edges to
+// other memories, along which Recall() finds what belongs to a cue.
 //
 //   engram::StoreOptions options;
 //   options.dimension = 384;
@@ -42,6 +43,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -103,11 +105,13 @@ class Iterator {
 
 // Numbers about a store. Cheap: nothing is read from the disk but file sizes.
 struct StoreStats {
-  std::uint64_t memories = 0;   // ids that exist
-  std::uint64_t rows = 0;       // live rows: memories with an embedding
-  std::uint64_t tail_rows = 0;  // rows not sealed yet, dead ones included
-  std::uint64_t dead_rows = 0;  // rows that Compact() would drop
-  std::uint64_t blocks = 0;     // sealed blocks
+  std::uint64_t memories = 0;      // ids that exist
+  std::uint64_t rows = 0;          // live rows: memories with an embedding
+  std::uint64_t tail_rows = 0;     // rows not sealed yet, dead ones included
+  std::uint64_t dead_rows = 0;     // rows that Compact() would drop
+  std::uint64_t blocks = 0;        // sealed blocks
+  std::uint64_t edge_changes = 0;  // changes of edges that are not sealed yet
+  std::uint64_t sealed_edges = 0;  // edges in sealed columns, those changed since included
   std::uint32_t dimension = 0;
   Metric metric = Metric::kCosine;
   std::uint64_t bytes_on_disk = 0;  // every file of the directory
@@ -124,6 +128,8 @@ struct VerifyReport {
   std::uint64_t blocks = 0;           // checked
   std::uint64_t bytes = 0;            // of block columns read
   std::uint64_t memories = 0;         // checked
+  std::uint64_t edges = 0;            // checked
+  std::uint64_t dangling_edges = 0;   // from or to a memory that does not exist
   std::uint64_t corrupt_blocks = 0;   // with at least one damaged column
   std::vector<std::string> findings;  // one sentence each, naming block and column or id; at
                                       // most 1,000, the last then says how many more
@@ -145,6 +151,20 @@ using ImportSource = absl::FunctionRef<absl::StatusOr<bool>(ImportRow* row)>;
 
 struct ImportReport {
   std::uint64_t memories = 0;  // imported
+};
+
+// Fills *edge and returns true, or returns false at the end, or an error that ends the
+// call.
+using EdgeSource = absl::FunctionRef<absl::StatusOr<bool>(Edge* edge)>;
+
+struct LinkReport {
+  std::uint64_t edges = 0;    // put
+  std::uint64_t created = 0;  // memories, by create_missing
+};
+
+struct ForgetReport {
+  std::uint64_t memories = 0;   // that were looked at
+  std::uint64_t forgotten = 0;  // that were deleted, or would have been
 };
 
 class Store {
@@ -179,7 +199,7 @@ class Store {
   virtual absl::Status Put(const WriteOptions& options, MemoryId id, absl::Span<const float> vector,
                            std::string_view payload = {}) = 0;
 
-  // Removes one memory with its keys. kNotFound when it does not exist.
+  // Removes one memory with its keys and edges. kNotFound when it does not exist.
   virtual absl::Status Delete(const WriteOptions& options, MemoryId id) = 0;
 
   // Applies the batch, all of it or, on any error, none. An empty batch is OK.
@@ -192,6 +212,22 @@ class Store {
   // whatever the durability asked for, and other writes wait while it is written.
   virtual absl::StatusOr<ImportReport> Import(const ImportOptions& options,
                                               ImportSource source) = 0;
+
+  // Reads `source` to its end and puts what it gives, as PutEdge would, in chunks of
+  // some hundred thousand edges. Each chunk is atomic; on an error the chunks before it
+  // stay. An error names the edge, counted from 0.
+  virtual absl::StatusOr<LinkReport> Link(const LinkOptions& options, EdgeSource source) = 0;
+
+  // The number of the edge type `name`, 1 to kMaxEdgeTypeBytes bytes: the one it has, or
+  // else the next that is free, which it has from now on. "link" is 0. Callers who number
+  // their types themselves need no names; a store should be used in one way or the other.
+  virtual absl::StatusOr<std::uint32_t> EdgeType(const WriteOptions& options,
+                                                 std::string_view name) = 0;
+
+  // Deletes every memory whose strength is below the bound, as it is when the call begins;
+  // what is put or reinforced meanwhile may or may not be seen. In batches: on an error, or
+  // when cancelled, those before it stay deleted. Disk space returns with the next Compact().
+  virtual absl::StatusOr<ForgetReport> Forget(const ForgetOptions& options) = 0;
 
   // Makes everything acknowledged so far survive power loss.
   virtual absl::Status Flush() = 0;
@@ -226,6 +262,33 @@ class Store {
       const SearchOptions& options, absl::Span<const float> query,
       absl::FunctionRef<bool(const Hit&)> visit) const = 0;
 
+  // The edges of one memory, by type and then by the id at the other end. kNotFound names
+  // the id.
+  virtual absl::StatusOr<std::vector<Edge>> Neighbors(const ReadOptions& options, MemoryId id,
+                                                      Direction direction) const = 0;
+
+  // The edge types that have names, by number.
+  virtual absl::StatusOr<std::vector<std::pair<std::uint32_t, std::string>>> EdgeTypes(
+      const ReadOptions& options) const = 0;
+
+  // Lets activation spread from `seeds`, which may repeat (they add up); every memory it reaches
+  // is in the answer, seeds too. No seeds, or seeds without activation, give an empty answer.
+  // kNotFound names a seed that does not exist; kInvalidArgument an activation or option.
+  virtual absl::StatusOr<SpreadResults> Spread(const SpreadOptions& options,
+                                               absl::Span<const Seed> seeds) const = 0;
+
+  // What belongs to the cue: see RecallOptions. `cue` is as long as the dimension, finite and,
+  // under kCosine, not zero; or empty, and then the named memories alone are seeds. Neither
+  // a cue nor names give an empty answer. kNotFound names a named memory that does not exist.
+  virtual absl::StatusOr<RecallResults> Recall(const RecallOptions& options,
+                                               absl::Span<const float> cue) const = 0;
+
+  // The keys of this store that occur in `text`, in the order of the text: whole words, in any
+  // case, a possessive 's ignored; the longest first where they overlap. Text and keys are taken
+  // for UTF-8; keys of more than 16 words are not found. Pass the ids to RecallOptions::named.
+  virtual absl::StatusOr<std::vector<NamedInText>> FindNamed(const ReadOptions& options,
+                                                             std::string_view text) const = 0;
+
   // Returns: an iterator, never null; where it cannot start, status() says why.
   virtual std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) const = 0;
 
@@ -234,7 +297,7 @@ class Store {
 
   // --- Housekeeping. Reads and writes go on meanwhile. ---
 
-  // Seals every row that is in the tail now, whatever seal_bytes says.
+  // Seals every row that is in the tail now, whatever seal_bytes says, and the changes of edges.
   // Answers do not change.
   virtual absl::Status Seal() = 0;
 

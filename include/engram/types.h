@@ -33,6 +33,8 @@ enum class Metric : std::uint8_t {
 inline constexpr std::uint32_t kMaxDimension = 65536;
 inline constexpr std::size_t kMaxPayloadBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMaxKeyBytes = 4096;
+inline constexpr std::size_t kMaxEdgeTypeBytes = 256;
+inline constexpr float kMaxStrength = 1024.0f;
 
 // A row-major block of f32 vectors that the caller owns; it is read during
 // the call it is passed to and never kept. Row i starts at data + i * stride.
@@ -79,9 +81,76 @@ struct Record {
   std::vector<std::string> keys;  // text names, in byte order
 };
 
+// A directed association: recalling `from` makes `to` easier to recall. A memory
+// has at most one edge of a type to another; an edge to itself is allowed, and is
+// one more way for its activation to go.
+struct Edge {
+  MemoryId from = 0;
+  MemoryId to = 0;
+  float weight = 1.0f;     // finite and not negative
+  std::uint32_t type = 0;  // what it means is the caller's; Store::EdgeType() gives names
+};
+
+// Which edges of a memory: those that leave it or those that come in.
+enum class Direction : std::uint8_t { kOut, kIn };
+
+// Where activation starts, and how much of it.
+struct Seed {
+  MemoryId id = 0;
+  float activation = 1.0f;  // finite and not negative
+};
+
+// One step of the way activation took to a memory: `weight` and `type` are of the
+// edge that leads there, and mean nothing in the first step, which is a seed.
+struct PathStep {
+  MemoryId id = 0;
+  float weight = 0.0f;
+  std::uint32_t type = 0;
+};
+
+// A memory that was recalled, and why. docs/recall.md has the equations.
+struct Recalled {
+  MemoryId id = 0;
+  float score = 0.0f;          // what ordered the answer; of a Spread, the activation
+  float similarity = 0.0f;     // to the cue; NaN without a cue vector or an embedding
+  float activation = 0.0f;     // what arrived by spreading, 1 at most in a Recall
+  float strength = 1.0f;       // at the clock of the call; NaN in a Spread
+  std::uint32_t hops = 0;      // fewest edges from a seed; 0: it is one, or nothing arrived
+  MemoryId via = 0;            // whose edge gave most of the activation in the last step; its
+                               // own id where no edge gave any
+  std::vector<PathStep> path;  // only when asked for: from a seed to this memory
+};
+
+// What a spreading did.
+struct SpreadInfo {
+  std::uint32_t steps = 0;           // that were taken; fewer than max_hops when all fell silent
+  std::uint64_t memories = 0;        // that got any activation
+  std::uint64_t edges_followed = 0;  // additions of activation along an edge
+  bool truncated = false;            // the deadline passed, or max_active left some silent
+};
+
+struct SpreadResults {
+  std::vector<Recalled> memories;  // highest activation first, ties by ascending id
+  SpreadInfo info;
+};
+
+struct RecallResults {
+  std::vector<Recalled> hits;  // highest score first, ties by ascending id
+  SearchInfo search;           // of the seeds; all zero without a cue vector
+  SpreadInfo spread;
+};
+
+// A key that occurs in a text, and the memory it names.
+struct NamedInText {
+  MemoryId id = 0;
+  std::string key;
+  std::size_t begin = 0;  // bytes of the text it was found in
+  std::size_t end = 0;
+};
+
 // How far a long call has come.
 struct Progress {
-  std::string_view stage;  // "import", "seal", "compact", "verify" or "backup"
+  std::string_view stage;  // "import", "seal", "compact", "verify", "backup", "link" or "forget"
   std::uint64_t done = 0;
   std::uint64_t total = 0;  // same unit as `done` (rows, blocks or bytes); 0: unknown
 };

@@ -24,15 +24,25 @@ namespace engram {
 class WriteBatch {
  public:
   // What one entry does.
-  enum class OpKind : std::uint8_t { kPut = 1, kDelete = 2, kSetKey = 3 };
+  enum class OpKind : std::uint8_t {
+    kPut = 1,
+    kDelete = 2,
+    kSetKey = 3,
+    kPutEdge = 4,
+    kDeleteEdge = 5,
+    kReinforce = 6,
+  };
 
   // One entry as it was added. The spans point into the batch and live until
   // it is changed or destroyed.
   struct Op {
     OpKind kind;
-    MemoryId id;
+    MemoryId id;                     // of an edge, the memory it leaves
     absl::Span<const float> vector;  // kPut
     std::string_view bytes;          // kPut: the payload; kSetKey: the key
+    MemoryId to = 0;                 // kPutEdge, kDeleteEdge
+    std::uint32_t type = 0;          // kPutEdge, kDeleteEdge
+    float weight = 0.0f;             // kPutEdge: the weight; kReinforce: the amount
   };
 
   // Stores a memory, or replaces the vector and payload of the one that has
@@ -46,8 +56,22 @@ class WriteBatch {
   // kMaxKeyBytes bytes of any value.
   void SetKey(std::string_view key, MemoryId id);
 
-  // Removes a memory and its keys. The memory must exist when its turn comes.
+  // Removes a memory, its keys, and its edges in both directions. The memory must exist
+  // when its turn comes.
   void Delete(MemoryId id);
+
+  // Puts an edge, or gives the one of this type between the two another weight. Both
+  // memories must exist when its turn comes, unless WriteOptions::create_missing. The
+  // weight must be finite and not negative; one of zero is an edge that carries nothing.
+  void PutEdge(const Edge& edge);
+
+  // Removes an edge; one that does not exist is no error.
+  void DeleteEdge(MemoryId from, MemoryId to, std::uint32_t type = 0);
+
+  // Adds to the strength of a memory, which becomes kMaxStrength at most, and makes now
+  // (WriteOptions::now_unix_seconds) its last use. 0 < amount <= kMaxStrength, kept in steps of
+  // 2^-20. The memory must exist when its turn comes; a Put keeps what was reinforced.
+  void Reinforce(MemoryId id, float amount);
 
   void Clear();
 
@@ -62,6 +86,9 @@ class WriteBatch {
     OpKind kind;
     MemoryId id;
     std::size_t vector_begin, vector_size, bytes_begin, bytes_size;
+    MemoryId to = 0;
+    std::uint32_t type = 0;
+    float weight = 0.0f;
   };
   std::vector<Entry> entries_;
   std::vector<float> floats_;

@@ -20,6 +20,19 @@ void WriteBatch::Delete(MemoryId id) {
   entries_.push_back({OpKind::kDelete, id, floats_.size(), 0, bytes_.size(), 0});
 }
 
+void WriteBatch::PutEdge(const Edge& edge) {
+  entries_.push_back({OpKind::kPutEdge, edge.from, floats_.size(), 0, bytes_.size(), 0, edge.to,
+                      edge.type, edge.weight});
+}
+
+void WriteBatch::DeleteEdge(MemoryId from, MemoryId to, std::uint32_t type) {
+  entries_.push_back({OpKind::kDeleteEdge, from, floats_.size(), 0, bytes_.size(), 0, to, type});
+}
+
+void WriteBatch::Reinforce(MemoryId id, float amount) {
+  entries_.push_back({OpKind::kReinforce, id, floats_.size(), 0, bytes_.size(), 0, 0, 0, amount});
+}
+
 void WriteBatch::Clear() {
   entries_.clear();
   floats_.clear();
@@ -32,7 +45,10 @@ WriteBatch::Op WriteBatch::op(std::size_t i) const {
   return {.kind = entry.kind,
           .id = entry.id,
           .vector = absl::MakeConstSpan(floats_.data() + entry.vector_begin, entry.vector_size),
-          .bytes = std::string_view(bytes_).substr(entry.bytes_begin, entry.bytes_size)};
+          .bytes = std::string_view(bytes_).substr(entry.bytes_begin, entry.bytes_size),
+          .to = entry.to,
+          .type = entry.type,
+          .weight = entry.weight};
 }
 
 }  // namespace engram

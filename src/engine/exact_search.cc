@@ -29,6 +29,21 @@ void ToCosine(const Query& query, const float* norms, std::size_t count, float* 
   }
 }
 
+// Scores `count` rows from row `begin` of the slice on.
+void ScoreRows(const engram_kernels& kernels, Metric metric, const Query& query,
+               const RowSlice& slice, std::size_t begin, std::size_t count, float* scores) {
+  const std::size_t dimension = query.vector.size();
+  const bool l2 = metric == Metric::kL2Squared;
+  engram_dot_kernel* kernel = l2 ? kernels.l2_squared : kernels.dot;
+  kernel(query.vector.data(), slice.embeddings + begin * dimension, count, dimension, dimension,
+         scores);
+  if (metric == Metric::kCosine) return ToCosine(query, slice.norms + begin, count, scores);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float score = l2 ? -scores[i] : scores[i];
+    scores[i] = std::isnan(score) ? kWorst : score;
+  }
+}
+
 // What the threads of one search share.
 struct Shared {
   Shared(const View& view_in, const engram_kernels& kernels_in, Metric metric_in,
@@ -101,19 +116,7 @@ class Scanner {
   }
 
   void ScorePiece(const Query& query, const RowSlice& slice, std::size_t begin, std::size_t count) {
-    const std::size_t dimension = shared_.view.dimension();
-    const bool l2 = shared_.metric == Metric::kL2Squared;
-    engram_dot_kernel* kernel = l2 ? shared_.kernels.l2_squared : shared_.kernels.dot;
-    kernel(query.vector.data(), slice.embeddings + begin * dimension, count, dimension, dimension,
-           scores_);
-    if (shared_.metric == Metric::kCosine) {
-      ToCosine(query, slice.norms + begin, count, scores_);
-      return;
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      const float score = l2 ? -scores_[i] : scores_[i];
-      scores_[i] = std::isnan(score) ? kWorst : score;
-    }
+    ScoreRows(shared_.kernels, shared_.metric, query, slice, begin, count, scores_);
   }
 
   void KeepBest(const RowSlice& slice, std::size_t begin, std::size_t count, bool has_dead,
@@ -139,6 +142,13 @@ std::size_t UsefulThreads(const View& view, std::uint32_t threads) {
 }
 
 }  // namespace
+
+float ScoreRow(const engram_kernels& kernels, Metric metric, const Query& query,
+               const RowSlice& slice, std::uint32_t index) {
+  float score = 0.0f;
+  ScoreRows(kernels, metric, query, slice, index, 1, &score);
+  return score;
+}
 
 absl::StatusOr<std::vector<SearchResults>> ExactSearch(const View& view,
                                                        const engram_kernels& kernels, Metric metric,

@@ -23,6 +23,11 @@ struct Query {
   float norm = 0.0f;
 };
 
+// Returns: the score of one row, the very bits that ExactSearch gives it. Precondition: the
+// slice is ready.
+float ScoreRow(const engram_kernels& kernels, Metric metric, const Query& query,
+               const storage::RowSlice& slice, std::uint32_t index);
+
 // Answers all queries in one pass over `view` with up to `threads` threads; the
 // bits do not depend on how many. Errors: kDataLoss of a damaged block.
 absl::StatusOr<std::vector<SearchResults>> ExactSearch(const storage::View& view,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "engine/checks.h"
 #include "engine/snapshot.h"
 #include "engine/vectors.h"
 #include "engram/version.h"
@@ -20,30 +21,6 @@ static_assert(static_cast<int>(Durability::kProcess) ==
 static_assert(static_cast<int>(Durability::kPower) ==
               static_cast<int>(storage::Durability::kPower));
 static_assert(kMaxDimension == storage::kMaxDimensionOnDisk);
-
-storage::Durability ToStorage(Durability durability) {
-  return static_cast<storage::Durability>(durability);
-}
-
-absl::Status CheckDurability(Durability durability) {
-  if (durability <= Durability::kPower) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrFormat("durability is %d; it must be 0, 1 or 2", static_cast<int>(durability)));
-}
-
-absl::Status CheckText(std::string_view whose, std::string_view what, std::string_view text,
-                       std::size_t least, std::size_t most) {
-  if (text.size() >= least && text.size() <= most) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat("%s: the %s has %d bytes; %d to %d are allowed",
-                                                    whose, what, text.size(), least, most));
-}
-
-storage::ProgressFunction ToStorage(const ProgressCallback& progress, std::string_view stage) {
-  if (!progress) return nullptr;
-  return [&progress, stage](std::uint64_t done, std::uint64_t total) {
-    return progress({.stage = stage, .done = done, .total = total});
-  };
-}
 
 }  // namespace
 
@@ -105,7 +82,20 @@ absl::StatusOr<storage::Change> StoreEngine::CheckOp(const WriteBatch::Op& op,
       ENGRAM_RETURN_IF_ERROR(CheckText(whose, "key", op.bytes, 1, kMaxKeyBytes));
       break;
     case WriteBatch::OpKind::kDelete: break;
+    case WriteBatch::OpKind::kPutEdge:
+      change.kind = storage::Change::Kind::kPutEdge;
+      ENGRAM_RETURN_IF_ERROR(CheckWeight(absl::StrFormat("entry %d", index),
+                                         {.from = op.id, .to = op.to, .weight = op.weight}));
+      break;
+    case WriteBatch::OpKind::kDeleteEdge: change.kind = storage::Change::Kind::kDeleteEdge; break;
+    case WriteBatch::OpKind::kReinforce:
+      change.kind = storage::Change::Kind::kReinforce;
+      ENGRAM_ASSIGN_OR_RETURN(change.added, CheckAmount(whose, op.weight));
+      break;
   }
+  change.to = op.to;
+  change.type = op.type;
+  change.weight = op.weight;
   change.vector = op.vector;
   change.bytes = op.bytes;
   return change;
@@ -120,7 +110,7 @@ absl::Status StoreEngine::Write(const WriteOptions& options, const WriteBatch& b
     ENGRAM_ASSIGN_OR_RETURN(changes.emplace_back(), CheckOp(batch.op(i), i));
   }
   if (changes.empty()) return absl::OkStatus();
-  return files_->Write(ToStorage(options.durability), options.error_if_present, changes);
+  return files_->Write(ToWriteRules(options), changes);
 }
 
 absl::Status StoreEngine::Put(const WriteOptions& options, MemoryId id,
@@ -130,7 +120,7 @@ absl::Status StoreEngine::Put(const WriteOptions& options, MemoryId id,
   ENGRAM_ASSIGN_OR_RETURN(
       const storage::Change change,
       CheckOp({.kind = WriteBatch::OpKind::kPut, .id = id, .vector = vector, .bytes = payload}, 0));
-  return files_->Write(ToStorage(options.durability), options.error_if_present, {&change, 1});
+  return files_->Write(ToWriteRules(options), {&change, 1});
 }
 
 absl::Status StoreEngine::Delete(const WriteOptions& options, MemoryId id) {
@@ -143,6 +133,8 @@ absl::StatusOr<ImportReport> StoreEngine::Import(const ImportOptions& options,
                                                  ImportSource source) {
   ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
   ENGRAM_RETURN_IF_ERROR(CheckDurability(options.durability));
+  WriteOptions write;
+  write.durability = options.durability;
   std::uint64_t ordinal = 0;
   ImportRow row;
   const auto checked = [&](storage::ImportedMemory* memory) -> absl::StatusOr<bool> {
@@ -167,8 +159,8 @@ absl::StatusOr<ImportReport> StoreEngine::Import(const ImportOptions& options,
     return true;
   };
   ENGRAM_ASSIGN_OR_RETURN(const storage::ImportCounts counts,
-                          files_->Import(ToStorage(options.durability), options.expected,
-                                         ToStorage(options.progress, "import"), checked));
+                          files_->Import(ToWriteRules(write), options.expected,
+                                         ToStorageProgress(options.progress, "import"), checked));
   return ImportReport{.memories = counts.memories};
 }
 
@@ -188,22 +180,24 @@ absl::Status StoreEngine::Compact(const CompactOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrFormat("min_dead_fraction is %g; 0 to 1 is allowed", options.min_dead_fraction));
   }
-  return files_->Compact(options.min_dead_fraction, ToStorage(options.progress, "compact"));
+  return files_->Compact(options.min_dead_fraction, ToStorageProgress(options.progress, "compact"));
 }
 
 absl::Status StoreEngine::Backup(const BackupOptions& options, const std::string& directory) {
   ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginWrite());
-  return files_->Backup(directory, ToStorage(options.progress, "backup"));
+  return files_->Backup(directory, ToStorageProgress(options.progress, "backup"));
 }
 
 absl::StatusOr<VerifyReport> StoreEngine::Verify(const VerifyOptions& options) const {
   ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginCall());
   ENGRAM_ASSIGN_OR_RETURN(
       storage::FilesReport found,
-      files_->Verify(options.read_every_block, ToStorage(options.progress, "verify")));
+      files_->Verify(options.read_every_block, ToStorageProgress(options.progress, "verify")));
   return VerifyReport{.blocks = found.blocks,
                       .bytes = found.bytes,
                       .memories = found.memories,
+                      .edges = found.edges,
+                      .dangling_edges = found.dangling_edges,
                       .corrupt_blocks = found.corrupt_blocks,
                       .findings = std::move(found.findings)};
 }
@@ -224,6 +218,8 @@ StoreStats StoreEngine::Stats() const {
   stats.tail_rows = files.tail_rows;
   stats.dead_rows = files.dead_rows;
   stats.blocks = files.blocks;
+  stats.edge_changes = files.edge_changes;
+  stats.sealed_edges = files.sealed_edges;
   stats.dimension = files_->meta().dimension;
   stats.metric = metric();
   stats.bytes_on_disk = files.bytes_on_disk;

@@ -5,11 +5,14 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/exact_search.h"
 #include "engine/holds.h"
 #include "engram/store.h"
+#include "recall/spreading.h"
 #include "storage/store_files.h"
 
 namespace engram::engine {
@@ -39,6 +42,20 @@ class StoreEngine : public Store {
                                                          MatrixView queries) const override;
   absl::StatusOr<SearchInfo> SearchEach(const SearchOptions& options, absl::Span<const float> query,
                                         absl::FunctionRef<bool(const Hit&)> visit) const override;
+  absl::StatusOr<LinkReport> Link(const LinkOptions& options, EdgeSource source) override;
+  absl::StatusOr<std::uint32_t> EdgeType(const WriteOptions& options,
+                                         std::string_view name) override;
+  absl::StatusOr<ForgetReport> Forget(const ForgetOptions& options) override;
+  absl::StatusOr<std::vector<Edge>> Neighbors(const ReadOptions& options, MemoryId id,
+                                              Direction direction) const override;
+  absl::StatusOr<std::vector<std::pair<std::uint32_t, std::string>>> EdgeTypes(
+      const ReadOptions& options) const override;
+  absl::StatusOr<SpreadResults> Spread(const SpreadOptions& options,
+                                       absl::Span<const engram::Seed> seeds) const override;
+  absl::StatusOr<RecallResults> Recall(const RecallOptions& options,
+                                       absl::Span<const float> cue) const override;
+  absl::StatusOr<std::vector<NamedInText>> FindNamed(const ReadOptions& options,
+                                                     std::string_view text) const override;
   std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) const override;
   std::shared_ptr<const Snapshot> GetSnapshot() const override;
   absl::Status Seal() override;
@@ -65,6 +82,7 @@ class StoreEngine : public Store {
   const StoreOptions options_;
   const std::uint32_t threads_;
   const engram_kernels& kernels_;
+  mutable recall::SpreadArraysPool arrays_;
   const std::shared_ptr<Holds> holds_ = std::make_shared<Holds>();
   const std::unique_ptr<storage::StoreFiles> files_;
 };

@@ -122,6 +122,13 @@ std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension) {
     case ColumnKind::kNode: return 4;
     case ColumnKind::kId: return 8;
     case ColumnKind::kRowOffset: return 4;
+    case ColumnKind::kEdgeOffset:
+    case ColumnKind::kEdgeTarget:
+    case ColumnKind::kEdgeWeight:
+    case ColumnKind::kEdgeSum:
+    case ColumnKind::kInOffset:
+    case ColumnKind::kInSource: return 4;
+    case ColumnKind::kEdgeType: return 0;  // as its header says: 1, 2 or 4
   }
   return 0;
 }

@@ -71,7 +71,7 @@ struct BlockColumn {
 absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value);
 absl::Status CheckBlockPayload(const BlockColumn& column);
 
-// Returns: how many bytes a row takes in `column`.
+// Returns: how many bytes a row takes in `column`; 0 where the header decides.
 std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension);
 
 }  // namespace engram::storage

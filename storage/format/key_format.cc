@@ -42,6 +42,13 @@ std::string_view ColumnName(ColumnKind kind) {
     case ColumnKind::kNode: return "node";
     case ColumnKind::kId: return "id";
     case ColumnKind::kRowOffset: return "row offset";
+    case ColumnKind::kEdgeOffset: return "edge offset";
+    case ColumnKind::kEdgeTarget: return "edge target";
+    case ColumnKind::kEdgeWeight: return "edge weight";
+    case ColumnKind::kEdgeType: return "edge type";
+    case ColumnKind::kEdgeSum: return "edge sum";
+    case ColumnKind::kInOffset: return "in offset";
+    case ColumnKind::kInSource: return "in source";
   }
   return "unknown";
 }
@@ -53,6 +60,25 @@ std::string IdKeysPrefix(std::uint64_t id) { return Prefixed(kIdKeysPrefix, id);
 
 std::string TextKey(std::string_view key) {
   std::string bytes(1, kKeyPrefix);
+  bytes.append(key);
+  return bytes;
+}
+
+std::string TypeKey(std::string_view name) {
+  std::string bytes(1, kTypePrefix);
+  bytes.append(name);
+  return bytes;
+}
+
+std::string FormPrefix(std::string_view form) {
+  std::string bytes(1, kFormPrefix);
+  bytes.append(form);
+  bytes.push_back('\0');
+  return bytes;
+}
+
+std::string FormKey(std::string_view form, std::string_view key) {
+  std::string bytes = FormPrefix(form);
   bytes.append(key);
   return bytes;
 }

@@ -1,5 +1,7 @@
 #include "storage/format/record_format.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
 #include "storage/base/coding.h"
 #include "storage/base/status.h"
@@ -10,7 +12,9 @@ namespace {
 constexpr std::string_view kMetaMagic = "ENGRAM\r\n";
 constexpr std::uint8_t kHeadLive = 1;
 constexpr std::uint8_t kHeadHasRow = 2;
-constexpr std::uint8_t kPayloadVersion = 1;
+constexpr std::uint8_t kTimelessPayloadVersion = 1;
+constexpr std::uint8_t kPayloadVersion = 2;
+constexpr std::uint8_t kStrengthVersion = 1;
 constexpr std::uint32_t kMaxColumns = 64;
 
 absl::Status Damaged(std::string_view what, std::string_view found) {
@@ -181,17 +185,48 @@ absl::StatusOr<std::uint64_t> DecodeId(std::string_view bytes) {
   return id;
 }
 
-std::string EncodePayload(std::string_view payload) {
+std::string EncodePayload(std::int64_t put_at, std::string_view payload) {
   std::string bytes(1, static_cast<char>(kPayloadVersion));
+  AppendLittleEndian(put_at, &bytes);
   bytes.append(payload);
   return bytes;
 }
 
-absl::StatusOr<std::string_view> DecodePayload(std::string_view bytes) {
-  if (bytes.empty() || bytes[0] != static_cast<char>(kPayloadVersion)) {
-    return Damaged("a payload", bytes.empty() ? "it is empty" : "its first byte is not 1");
+absl::StatusOr<PayloadRecord> DecodePayload(std::string_view bytes) {
+  FieldReader reader(bytes);
+  const auto version = reader.Read<std::uint8_t>();
+  PayloadRecord record;
+  if (version == kPayloadVersion) record.put_at = reader.Read<std::int64_t>();
+  if (!reader.ok() || (version != kPayloadVersion && version != kTimelessPayloadVersion)) {
+    return Damaged("a payload", absl::StrFormat("%d bytes, version %d", bytes.size(), version));
   }
-  return bytes.substr(1);
+  record.payload = reader.rest();
+  return record;
+}
+
+std::string EncodeStrength(const StrengthRecord& record) {
+  std::string bytes(1, static_cast<char>(kStrengthVersion));
+  AppendLittleEndian(record.added, &bytes);
+  AppendLittleEndian(record.last_use, &bytes);
+  return bytes;
+}
+
+absl::StatusOr<StrengthRecord> DecodeStrength(std::string_view bytes) {
+  FieldReader reader(bytes);
+  const auto version = reader.Read<std::uint8_t>();
+  StrengthRecord record;
+  record.added = reader.Read<std::uint64_t>();
+  record.last_use = reader.Read<std::int64_t>();
+  if (!reader.finished() || version != kStrengthVersion || record.added > kMaxStrengthAdded) {
+    return Damaged("a strength", absl::StrFormat("%d bytes, version %d, %d added", bytes.size(),
+                                                 version, record.added));
+  }
+  return record;
+}
+
+StrengthRecord AddStrengths(const StrengthRecord& a, const StrengthRecord& b) {
+  return {.added = std::min(a.added + b.added, kMaxStrengthAdded),
+          .last_use = std::max(a.last_use, b.last_use)};
 }
 
 void AppendTailRow(const TailRow& row, std::string* out) {

@@ -6,6 +6,7 @@
 #define ENGRAM_STORAGE_FORMAT_RECORD_FORMAT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,8 +94,31 @@ absl::StatusOr<MemoryHead> DecodeMemoryHead(std::string_view bytes);
 std::string EncodeId(std::uint64_t id);  // the value of text keys and nodes
 absl::StatusOr<std::uint64_t> DecodeId(std::string_view bytes);
 
-std::string EncodePayload(std::string_view payload);
-absl::StatusOr<std::string_view> DecodePayload(std::string_view bytes);
+// The payload of a memory, and when the memory was put: in seconds since 1970.
+struct PayloadRecord {
+  // nullopt: the record says nothing of it, as those of version 1 did.
+  std::optional<std::int64_t> put_at;
+  std::string_view payload;
+};
+std::string EncodePayload(std::int64_t put_at, std::string_view payload);
+absl::StatusOr<PayloadRecord> DecodePayload(std::string_view bytes);
+
+// What reinforcement has added to the strength of a memory, in steps of 2^-20, and
+// when it was last reinforced. Whole numbers, so that sums do not depend on when
+// they are formed: strength_merge.h adds them up.
+struct StrengthRecord {
+  std::uint64_t added = 0;
+  std::int64_t last_use = 0;
+
+  friend bool operator==(const StrengthRecord&, const StrengthRecord&) = default;
+};
+inline constexpr std::uint64_t kStrengthOne = std::uint64_t{1} << 20;
+inline constexpr std::uint64_t kMaxStrengthAdded = 1024 * kStrengthOne;
+std::string EncodeStrength(const StrengthRecord& record);
+absl::StatusOr<StrengthRecord> DecodeStrength(std::string_view bytes);
+
+// Returns: both together. Associative and commutative.
+StrengthRecord AddStrengths(const StrengthRecord& a, const StrengthRecord& b);
 
 // A row of the tail: an embedding with what its block columns will hold.
 struct TailRow {

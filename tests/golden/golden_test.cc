@@ -182,7 +182,17 @@ TEST(GoldenValues, DecodeToWhatTheyWere) {
   EXPECT_EQ(*storage::DecodeMemoryHead(kept["memory-head"]), kHead);
   EXPECT_EQ(*storage::DecodeMemoryHead(kept["memory-head-dead"]), kDeadHead);
   EXPECT_EQ(*storage::DecodeId(kept["id"]), 0x0102030405060708u);
-  EXPECT_EQ(*storage::DecodePayload(kept["payload"]), kPayloadBytes);
+  // As it was written before a payload told when its memory was put.
+  EXPECT_EQ(storage::DecodePayload(kept["payload"])->payload, kPayloadBytes);
+  EXPECT_EQ(storage::DecodePayload(kept["payload"])->put_at, std::nullopt);
+  EXPECT_EQ(storage::DecodePayload(kept["payload-timed"])->payload, kPayloadBytes);
+  EXPECT_EQ(storage::DecodePayload(kept["payload-timed"])->put_at, kPutAt);
+  EXPECT_EQ(*storage::DecodeStrength(kept["strength"]), kStrength);
+  EXPECT_EQ(*storage::DecodeEdgeEvents(kept["edge-events"], 8),
+            std::vector<storage::EdgeEvent>(std::begin(kEdgeEvents), std::end(kEdgeEvents)));
+  EXPECT_EQ(*storage::DecodeEdgeCatalog(kept["edge-catalog"]), EdgesSealed());
+  EXPECT_EQ(*storage::DecodeEdgeType(kept["edge-type"]), 0x01020304u);
+  EXPECT_EQ(*storage::DecodeEdgeEventKey(kept["key-edge-event"]), 0x0102030405060708u);
   const auto tail = storage::DecodeTailRow(kept["tail-row"], 2);
   ASSERT_TRUE(tail.ok()) << tail.status();
   EXPECT_EQ(tail->id, Tail().id);

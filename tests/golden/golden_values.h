@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "storage/format/block_format.h"
+#include "storage/format/edge_format.h"
 #include "storage/format/key_format.h"
 #include "storage/format/record_format.h"
 
@@ -45,6 +46,20 @@ inline storage::TailRow Tail() {
   return {.id = 0x0102030405060708, .node = 0x0a0b0c0d, .norm = 1.5f, .embedding = "12345678"};
 }
 
+inline constexpr std::int64_t kPutAt = 1700000000;
+inline constexpr storage::StrengthRecord kStrength{.added = 3 * storage::kStrengthOne / 2,
+                                                   .last_use = 1700000001};
+inline constexpr storage::EdgeEvent kEdgeEvents[] = {
+    {.kind = storage::EdgeEvent::Kind::kPut, .from = 1, .to = 2, .type = 3, .weight = 0.5f},
+    {.kind = storage::EdgeEvent::Kind::kDelete, .from = 4, .to = 5, .type = 6, .weight = 0.0f},
+    {.kind = storage::EdgeEvent::Kind::kForget, .from = 7, .to = 7, .type = 0, .weight = 0.0f}};
+inline storage::EdgeCatalog EdgesSealed() {
+  return {.generation = 3,
+          .next_event = 0x0102030405060708,
+          .blocks = {{.first_node = 0, .nodes = 9, .edges = 20, .sources = 15, .typed = true},
+                     {.first_node = 9, .nodes = 1, .edges = 1, .sources = 0, .typed = false}}};
+}
+
 // Returns: the encodings by name.
 inline std::map<std::string, std::string> EncodedValues() {
   std::map<std::string, std::string> values;
@@ -54,7 +69,16 @@ inline std::map<std::string, std::string> EncodedValues() {
   values["memory-head"] = storage::EncodeMemoryHead(kHead);
   values["memory-head-dead"] = storage::EncodeMemoryHead(kDeadHead);
   values["id"] = storage::EncodeId(0x0102030405060708);
-  values["payload"] = storage::EncodePayload(kPayloadBytes);
+  values["payload-timed"] = storage::EncodePayload(kPutAt, kPayloadBytes);
+  values["strength"] = storage::EncodeStrength(kStrength);
+  for (const storage::EdgeEvent& event : kEdgeEvents) {
+    storage::AppendEdgeEvent(event, &values["edge-events"]);
+  }
+  values["edge-catalog"] = storage::EncodeEdgeCatalog(EdgesSealed());
+  values["edge-type"] = storage::EncodeEdgeType(0x01020304);
+  values["key-edge-event"] = storage::EdgeEventKey(0x0102030405060708);
+  values["key-edge-type"] = storage::TypeKey("part of");
+  values["key-form"] = storage::FormKey("new york", "New York");
   storage::AppendTailRow(Tail(), &values["tail-row"]);
   values["block-column"] = storage::EncodeBlockColumn(kColumn, kColumnPayload);
   values["block-column"].resize(storage::BlockHeadBytes(kColumnPayload.size()) +

@@ -1,0 +1,416 @@
+#include "recall/spreading.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace engram::recall {
+
+using storage::EdgeRun;
+using storage::EdgeSpan;
+
+namespace {
+
+// From this share of all edges on a step over all nodes in their order is taken: it
+// looks at every node, and then reads the edges as they lie.
+constexpr std::uint64_t kDenseShare = 4;
+
+// What counts for the way to a node where nothing is left of it.
+constexpr float kLeastActivation = 1e-30f;
+
+// More arrays than this are not kept for later.
+constexpr std::size_t kMaxFree = 8;
+
+// The edges out of one node as the kernels take them.
+struct OneNode {
+  OneNode(const EdgeSpan& span, std::uint32_t begin, std::uint32_t end, std::uint32_t node)
+      : offsets{0, end - begin},
+        edges{offsets, span.targets + begin, span.weights + begin, node, 1} {}
+  OneNode(const OneNode&) = delete;
+  OneNode& operator=(const OneNode&) = delete;
+
+  std::uint32_t offsets[2];
+  engram_edges edges;
+};
+
+engram_edges EdgesOf(const EdgeRun& run) {
+  return {run.offsets, run.targets, run.weights, run.block.first_node, run.block.nodes};
+}
+
+}  // namespace
+
+void SpreadArrays::Grow(std::size_t nodes) {
+  if (activation.size() >= nodes) return;
+  activation.resize(nodes, 0.0f);
+  next.resize(nodes, 0.0f);
+  passed.resize(nodes, 0.0f);
+  seen.resize(nodes, 0);
+  hops.resize(nodes, kNotReached);
+  next_touched.resize(nodes + 1);
+}
+
+void SpreadArrays::Clean() {
+  for (const std::uint32_t node : active) passed[node] = 0.0f;
+  for (const std::uint32_t node : touched) activation[node] = 0.0f;
+  for (const std::uint32_t node : reached) hops[node] = kNotReached;
+  active.clear();
+  touched.clear();
+  reached.clear();
+}
+
+std::unique_ptr<SpreadArrays> SpreadArraysPool::Take(std::size_t nodes) {
+  std::unique_ptr<SpreadArrays> arrays;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!free_.empty()) {
+      arrays = std::move(free_.back());
+      free_.pop_back();
+    }
+  }
+  if (arrays == nullptr) arrays = std::make_unique<SpreadArrays>();
+  arrays->Grow(nodes);
+  return arrays;
+}
+
+void SpreadArraysPool::Give(std::unique_ptr<SpreadArrays> arrays) {
+  absl::MutexLock lock(&mutex_);
+  if (free_.size() < kMaxFree) free_.push_back(std::move(arrays));
+}
+
+Spreading::Spreading(const storage::EdgeGraph& graph, const engram_kernels& kernels,
+                     const SpreadOptions& options, std::uint32_t nodes, SpreadArraysPool& pool)
+    : graph_(graph),
+      kernels_(kernels),
+      options_(options),
+      nodes_(nodes),
+      pool_(pool),
+      arrays_(pool.Take(nodes)) {}
+
+Spreading::~Spreading() {
+  arrays_->Clean();
+  pool_.Give(std::move(arrays_));
+}
+
+void Spreading::Run(absl::Span<const NodeSeed> seeds, const Deadline& deadline) {
+  Seed(seeds);
+  for (std::uint32_t step = 1; step <= options_.max_hops; ++step) {
+    if (deadline.has_value() && std::chrono::steady_clock::now() >= *deadline) {
+      info_.truncated = true;
+      break;
+    }
+    ChooseActive();
+    if (arrays_->active.empty()) break;
+    TakeStep(step);
+  }
+  // What is zero is clean already.
+  std::erase_if(arrays_->touched,
+                [this](std::uint32_t node) { return !(activation(node) > 0.0f); });
+  info_.memories = arrays_->touched.size();
+}
+
+void Spreading::Seed(absl::Span<const NodeSeed> seeds) {
+  restart_.assign(seeds.begin(), seeds.end());
+  std::sort(restart_.begin(), restart_.end(), [](const NodeSeed& a, const NodeSeed& b) {
+    return std::pair(a.node, a.activation) < std::pair(b.node, b.activation);
+  });
+  std::size_t kept = 0;
+  for (const NodeSeed& seed : restart_) {
+    if (kept > 0 && restart_[kept - 1].node == seed.node) {
+      restart_[kept - 1].activation += seed.activation;
+    } else {
+      restart_[kept++] = seed;
+    }
+  }
+  restart_.resize(kept);
+  std::erase_if(restart_, [](const NodeSeed& seed) { return !(seed.activation > 0.0); });
+  double sum = 0.0;
+  for (const NodeSeed& seed : restart_) sum += seed.activation;
+  SpreadArrays& a = *arrays_;
+  for (NodeSeed& seed : restart_) {
+    seed.activation /= sum;
+    a.activation[seed.node] = static_cast<float>(seed.activation);
+    a.hops[seed.node] = 0;
+    a.touched.push_back(seed.node);
+    a.reached.push_back(seed.node);
+  }
+}
+
+void Spreading::ChooseActive() {
+  SpreadArrays& a = *arrays_;
+  for (const std::uint32_t node : a.active) a.passed[node] = 0.0f;
+  a.active.clear();
+  for (const std::uint32_t node : a.touched) {
+    const float activation = a.activation[node];
+    if (activation > 0.0f && activation >= options_.threshold) a.active.push_back(node);
+  }
+  if (a.active.size() > options_.max_active) {
+    info_.truncated = true;
+    const auto end = a.active.begin() + options_.max_active;
+    std::nth_element(a.active.begin(), end, a.active.end(), [&](std::uint32_t x, std::uint32_t y) {
+      return a.activation[x] > a.activation[y] || (a.activation[x] == a.activation[y] && x < y);
+    });
+    a.active.erase(end, a.active.end());
+    // What nth_element leaves is in no order that all libraries share.
+    std::sort(a.active.begin(), a.active.end());
+  }
+  const float damping = options_.restart > 0.0f ? 1.0f - options_.restart : options_.hop_decay;
+  active_edges_ = 0;
+  const EdgeRun* run = nullptr;
+  for (const std::uint32_t node : a.active) {
+    std::uint32_t size = 0;
+    float sum = 0.0f;
+    if (IsOverlaid(node)) {
+      const EdgeSpan edges = graph_.Out(node);
+      size = edges.size;
+      sum = edges.sum;
+    } else {
+      if (run == nullptr || !run->Holds(node)) run = graph_.base().Find(node);
+      if (run == nullptr) continue;
+      const std::uint32_t i = node - run->block.first_node;
+      size = run->offsets[i + 1] - run->offsets[i];
+      sum = run->sums[i];
+    }
+    const float divisor = Divisor(size, sum, node);
+    if (divisor > 0.0f) a.passed[node] = damping * a.activation[node] / divisor;
+    active_edges_ += size;
+  }
+}
+
+void Spreading::TakeStep(std::uint32_t step) {
+  const std::size_t seeds = TouchSeeds();
+  const bool dense = options_.edge_types.empty() && active_edges_ * kDenseShare > graph_.edges();
+  const std::size_t touched = dense ? PassFromAll() : PassFromActive(seeds);
+  info_.edges_followed += active_edges_;
+  info_.steps = step;
+  BecomeCurrent(touched, step);
+}
+
+std::size_t Spreading::TouchSeeds() {
+  SpreadArrays& a = *arrays_;
+  const double share = options_.restart > 0.0f ? double{options_.restart} : 1.0;
+  std::size_t touched = 0;
+  for (const NodeSeed& seed : restart_) {
+    a.next[seed.node] = static_cast<float>(share * seed.activation);
+    a.seen[seed.node] = 1;
+    a.next_touched[touched++] = seed.node;
+  }
+  return touched;
+}
+
+std::size_t Spreading::PassFromActive(std::size_t touched) {
+  SpreadArrays& a = *arrays_;
+  const bool typed = !options_.edge_types.empty();
+  for (std::size_t begin = 0; begin < a.active.size();) {
+    const std::uint32_t first = a.active[begin];
+    if (typed || IsOverlaid(first)) {
+      touched = PassAlong(graph_.Out(first), first, touched);
+      ++begin;
+      continue;
+    }
+    const EdgeRun* run = graph_.base().Find(first);
+    std::size_t end = begin + 1;
+    const auto goes_on = [&] {
+      const std::uint32_t node = a.active[end];
+      return run == nullptr ? graph_.base().Find(node) == nullptr : run->Holds(node);
+    };
+    while (end < a.active.size() && !IsOverlaid(a.active[end]) && goes_on()) ++end;
+    if (run != nullptr) {
+      const engram_edges edges = EdgesOf(*run);
+      touched = kernels_.frontier(&edges, a.active.data() + begin, end - begin, a.passed.data(),
+                                  a.next.data(), a.seen.data(), a.next_touched.data(), touched);
+    }
+    begin = end;
+  }
+  return touched;
+}
+
+std::size_t Spreading::PassAlong(const EdgeSpan& edges, std::uint32_t node, std::size_t touched) {
+  SpreadArrays& a = *arrays_;
+  const bool typed = !options_.edge_types.empty();
+  for (std::uint32_t begin = 0; begin < edges.size;) {
+    const std::uint32_t end = typed ? edges.EndOfType(begin) : edges.size;
+    if (!typed || IsWanted(edges.type(begin))) {
+      const OneNode one(edges, begin, end, node);
+      touched = kernels_.frontier(&one.edges, &node, 1, a.passed.data(), a.next.data(),
+                                  a.seen.data(), a.next_touched.data(), touched);
+    }
+    begin = end;
+  }
+  return touched;
+}
+
+std::size_t Spreading::PassFromAll() {
+  SpreadArrays& a = *arrays_;
+  const auto& lists = graph_.overlay().lists;
+  if (overlaid_.size() != lists.size()) {
+    for (const auto& [node, list] : lists) overlaid_.push_back(node);
+    std::sort(overlaid_.begin(), overlaid_.end());
+  }
+  absl::Span<const std::uint32_t> overlaid = overlaid_;
+  for (const EdgeRun& run : graph_.base().runs()) {
+    std::size_t inside = 0;
+    while (inside < overlaid.size() && run.Holds(overlaid[inside])) ++inside;
+    PassFromRun(run, overlaid.subspan(0, inside));
+    overlaid.remove_prefix(inside);
+  }
+  for (const std::uint32_t node : overlaid) {
+    const EdgeSpan edges = graph_.Out(node);
+    const OneNode one(edges, 0, edges.size, node);
+    kernels_.push(&one.edges, a.passed.data(), a.next.data());
+  }
+  std::size_t touched = 0;
+  for (std::uint32_t node = 0; node < nodes_; ++node) {
+    a.next_touched[touched] = node;
+    touched += a.next[node] != 0.0f;
+  }
+  for (const NodeSeed& seed : restart_) a.seen[seed.node] = 0;
+  return touched;
+}
+
+void Spreading::PassFromRun(const EdgeRun& run, absl::Span<const std::uint32_t> overlaid) {
+  SpreadArrays& a = *arrays_;
+  const engram_edges all = EdgesOf(run);
+  std::uint32_t begin = 0;
+  const auto pass_until = [&](std::uint32_t end) {
+    const engram_edges part = {all.offsets + begin, all.targets, all.weights,
+                               all.first_node + begin, end - begin};
+    if (end > begin) kernels_.push(&part, a.passed.data(), a.next.data());
+  };
+  for (const std::uint32_t node : overlaid) {
+    pass_until(node - all.first_node);
+    const EdgeSpan edges = graph_.Out(node);
+    const OneNode one(edges, 0, edges.size, node);
+    kernels_.push(&one.edges, a.passed.data(), a.next.data());
+    begin = node - all.first_node + 1;
+  }
+  pass_until(all.count);
+}
+
+void Spreading::BecomeCurrent(std::size_t touched, std::uint32_t step) {
+  SpreadArrays& a = *arrays_;
+  for (const std::uint32_t node : a.touched) a.activation[node] = 0.0f;
+  a.activation.swap(a.next);
+  a.touched.assign(a.next_touched.begin(),
+                   a.next_touched.begin() + static_cast<std::ptrdiff_t>(touched));
+  float most = 0.0f;
+  for (const std::uint32_t node : a.touched) {
+    a.seen[node] = 0;
+    most = std::max(most, a.activation[node]);
+    if (a.hops[node] != SpreadArrays::kNotReached || !(a.activation[node] > 0.0f)) continue;
+    a.hops[node] = static_cast<std::uint16_t>(step);
+    a.reached.push_back(node);
+  }
+  if (options_.restart > 0.0f || !(most > 1.0f)) return;
+  for (const std::uint32_t node : a.touched) a.activation[node] /= most;
+}
+
+bool Spreading::IsOverlaid(std::uint32_t node) const {
+  const auto& lists = graph_.overlay().lists;
+  return !lists.empty() && lists.contains(node);
+}
+
+bool Spreading::IsWanted(std::uint32_t type) const {
+  const auto& types = options_.edge_types;
+  return types.empty() || std::find(types.begin(), types.end(), type) != types.end();
+}
+
+float Spreading::Divisor(std::uint32_t size, float sum, std::uint32_t node) const {
+  if (size == 0) return 0.0f;
+  if (options_.normalisation == Normalisation::kNone) return 1.0f;
+  if (!options_.edge_types.empty()) return TypedDivisor(node);
+  if (options_.normalisation == Normalisation::kOutWeightSum) return sum;
+  return std::sqrt(static_cast<float>(size));
+}
+
+float Spreading::TypedDivisor(std::uint32_t node) const {
+  const EdgeSpan edges = graph_.Out(node);
+  double sum = 0.0;
+  std::uint32_t size = 0;
+  for (std::uint32_t begin = 0; begin < edges.size; begin = edges.EndOfType(begin)) {
+    if (!IsWanted(edges.type(begin))) continue;
+    const std::uint32_t end = edges.EndOfType(begin);
+    size += end - begin;
+    for (std::uint32_t i = begin; i < end; ++i) sum += edges.weights[i];
+  }
+  return options_.normalisation == Normalisation::kOutWeightSum
+             ? static_cast<float>(std::min<double>(sum, std::numeric_limits<float>::max()))
+             : std::sqrt(static_cast<float>(size));
+}
+
+std::uint32_t Spreading::hops(std::uint32_t node) const {
+  const std::uint16_t hops = arrays_->hops[node];
+  return hops == SpreadArrays::kNotReached ? 0 : hops;
+}
+
+Spreading::Gift Spreading::GiftOf(std::uint32_t source, std::uint32_t node, float passed) const {
+  Gift gift;
+  gift.strongest.node = source;
+  const EdgeSpan edges = graph_.Out(source);
+  for (std::uint32_t begin = 0; begin < edges.size; begin = edges.EndOfType(begin)) {
+    const std::uint32_t type = edges.type(begin);
+    if (!IsWanted(type)) continue;
+    const std::uint32_t at = edges.Find(type, node);
+    if (at == edges.size) continue;
+    gift.all += passed * edges.weights[at];
+    if (!(edges.weights[at] > gift.strongest.weight)) continue;
+    gift.strongest.weight = edges.weights[at];
+    gift.strongest.type = type;
+  }
+  return gift;
+}
+
+template <typename Passed>
+Spreading::Gift Spreading::BestGift(absl::Span<const std::uint32_t> sources, std::uint32_t node,
+                                    Passed passed) const {
+  Gift best;
+  for (const std::uint32_t source : sources) {
+    const float each = passed(source);
+    if (!(each > 0.0f)) continue;
+    const Gift gift = GiftOf(source, node, each);
+    const bool better = gift.all > best.all ||
+                        (gift.all == best.all && gift.all > 0.0f && source < best.strongest.node);
+    if (better) best = gift;
+  }
+  return best;
+}
+
+std::uint32_t Spreading::Via(std::uint32_t node) const {
+  const SpreadArrays& a = *arrays_;
+  // A hub has more sources than there are active ones; most have fewer.
+  const bool few = graph_.MostSources(node) <= a.active.size();
+  const std::vector<std::uint32_t> sources =
+      few ? graph_.MaybeSources(node) : std::vector<std::uint32_t>();
+  const Gift best = BestGift(few ? absl::MakeConstSpan(sources) : absl::MakeConstSpan(a.active),
+                             node, [&](std::uint32_t source) { return a.passed[source]; });
+  return best.all > 0.0f ? best.strongest.node : node;
+}
+
+std::vector<Spreading::Step> Spreading::Path(std::uint32_t node) const {
+  std::vector<Step> path;
+  const SpreadArrays& a = *arrays_;
+  if (a.hops[node] == SpreadArrays::kNotReached) return path;
+  for (std::uint32_t hop = a.hops[node]; hop > 0; --hop) {
+    const bool few = graph_.MostSources(node) <= a.reached.size();
+    const std::vector<std::uint32_t> sources =
+        few ? graph_.MaybeSources(node) : std::vector<std::uint32_t>();
+    const Gift best = BestGift(few ? absl::MakeConstSpan(sources) : absl::MakeConstSpan(a.reached),
+                               node, [&](std::uint32_t source) {
+                                 if (a.hops[source] != hop - 1) return 0.0f;
+                                 const EdgeSpan edges = graph_.Out(source);
+                                 const float divisor = Divisor(edges.size, edges.sum, source);
+                                 // One that is silent by now still was on the way.
+                                 const float active =
+                                     std::max(a.activation[source], kLeastActivation);
+                                 return divisor > 0.0f ? active / divisor : 0.0f;
+                               });
+    if (!(best.all > 0.0f)) break;
+    path.push_back({node, best.strongest.weight, best.strongest.type});
+    node = best.strongest.node;
+  }
+  path.push_back({node, 0.0f, 0});
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+}  // namespace engram::recall

@@ -1,0 +1,80 @@
+// The half of Committer that changes edges: ends are looked up, and changes become
+// numbered events.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "storage/base/status.h"
+#include "storage/committer.h"
+
+namespace engram::storage {
+
+absl::StatusOr<std::uint32_t> Committer::NodeOfMissing(std::uint64_t id, const EdgePut& edge,
+                                                       CommitRequest& request) {
+  if (!request.rules.create_missing) {
+    return absl::NotFoundError(absl::StrFormat("edge from %d to %d: there is no memory with id %d",
+                                               edge.from, edge.to, id));
+  }
+  Change bare;
+  bare.id = id;
+  ENGRAM_RETURN_IF_ERROR(AddPut(bare, request.rules));
+  ++request.created;
+  ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> head, FindHead(id));
+  return head->node;
+}
+
+absl::StatusOr<std::uint32_t> Committer::NodeOfEnd(std::uint64_t id, const EdgePut& edge,
+                                                   CommitRequest& request) {
+  // A deletion of this very group is not in the state's count yet.
+  NodesOfLiving* known = request.known != nullptr ? request.known : &known_;
+  if (deletions_ > 0) known = nullptr;
+  if (known != nullptr && known->deletions != state_.deletions) {
+    known->nodes.clear();
+    known->deletions = state_.deletions;
+  }
+  if (known != nullptr) {
+    const auto found = known->nodes.find(id);
+    if (found != known->nodes.end()) return found->second;
+  }
+  ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> head, FindHead(id));
+  if (!head.has_value() || !head->live) return NodeOfMissing(id, edge, request);
+  // What this group has made may still fail to be written.
+  if (known != nullptr && !heads_.contains(id)) known->nodes.emplace(id, head->node);
+  return head->node;
+}
+
+absl::Status Committer::AddEdge(const EdgePut& edge, CommitRequest& request) {
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint32_t from, NodeOfEnd(edge.from, edge, request));
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint32_t to, NodeOfEnd(edge.to, edge, request));
+  events_.push_back({.kind = EdgeEvent::Kind::kPut,
+                     .from = from,
+                     .to = to,
+                     .type = edge.type,
+                     .weight = edge.weight});
+  return absl::OkStatus();
+}
+
+absl::Status Committer::AddEdgeDeletion(const Change& change) {
+  ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> from, FindHead(change.id));
+  ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> to, FindHead(change.to));
+  const auto lives = [](const std::optional<MemoryHead>& head) {
+    return head.has_value() && head->live;
+  };
+  if (!lives(from) || !lives(to)) return absl::OkStatus();  // and so there is no such edge
+  events_.push_back(
+      {.kind = EdgeEvent::Kind::kDelete, .from = from->node, .to = to->node, .type = change.type});
+  return absl::OkStatus();
+}
+
+void Committer::WriteEvents() {
+  const std::uint64_t first = state_.edge_log.end();
+  std::string run;
+  for (std::size_t begin = 0; begin < events_.size(); begin += kMaxEventsPerRun) {
+    const std::size_t end = std::min(begin + kMaxEventsPerRun, events_.size());
+    run.clear();
+    for (std::size_t i = begin; i < end; ++i) AppendEdgeEvent(events_[i], &run);
+    Put(Family::kTail, EdgeEventKey(first + begin), run);
+  }
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,39 @@
+#include "storage/key_forms.h"
+
+#include "storage/base/status.h"
+
+namespace engram::storage {
+
+KeyForms::KeyForms(const View& view, bool verify)
+    : view_(view), verify_(verify), it_(view.NewFamilyIterator(Family::kIds, verify)) {}
+
+absl::StatusOr<KeyForms::Found> KeyForms::Find(std::string_view form) const {
+  Found found;
+  const std::string whole = FormPrefix(form);
+  it_->Seek(whole);
+  found.whole = it_->Valid() && it_->key().starts_with(whole);
+  // A space sorts behind the zero that ends a form, and before whatever else can follow.
+  std::string longer = whole;
+  longer.back() = ' ';
+  if (found.whole) it_->Seek(longer);
+  found.may_grow = it_->Valid() && it_->key().starts_with(longer);
+  ENGRAM_RETURN_IF_ERROR(FromRocks(it_->status(), "looking for a key in a text"));
+  return found;
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, std::uint64_t>>> KeyForms::KeysOf(
+    std::string_view form) const {
+  std::vector<std::pair<std::string, std::uint64_t>> keys;
+  const std::string prefix = FormPrefix(form);
+  for (it_->Seek(prefix); it_->Valid() && it_->key().starts_with(prefix); it_->Next()) {
+    std::string key = it_->key().ToString().substr(prefix.size());
+    const auto id = view_.FindKey(key, verify_);
+    if (absl::IsNotFound(id.status())) continue;
+    ENGRAM_RETURN_IF_ERROR(id.status());
+    keys.emplace_back(std::move(key), *id);
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(it_->status(), "looking for a key in a text"));
+  return keys;
+}
+
+}  // namespace engram::storage

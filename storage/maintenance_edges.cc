@@ -1,0 +1,117 @@
+// The seal of edges: Maintenance's part that folds their changes into columns.
+//
+// The protocol is that of blocks (maintenance.h): new columns are ingested, named by
+// nobody, and one synced batch switches the catalog to them and takes the changes away.
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "storage/base/status.h"
+#include "storage/committer.h"
+#include "storage/maintenance.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr std::uint64_t kLeastChanges = std::uint64_t{1} << 16;
+constexpr std::uint64_t kMostChanges = std::uint64_t{1} << 20;
+constexpr std::uint64_t kShareOfSealed = 4;
+
+}  // namespace
+
+std::uint64_t EdgeChangesToSeal(std::uint64_t sealed) {
+  return std::clamp(sealed / kShareOfSealed, kLeastChanges, kMostChanges);
+}
+
+absl::Status Maintenance::SealEdges(std::uint64_t changes) {
+  absl::MutexLock lock(&mutex_);
+  std::shared_ptr<const MappedEdges> base;
+  EdgeLogView log;
+  std::uint32_t nodes = 0;
+  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
+    base = state_.edges;
+    log = state_.edge_log.View();
+    nodes = state_.commit.next_node;
+    return state_.broken;
+  }));
+  if (log.empty() || log.end() - log.first() < changes) return absl::OkStatus();
+  EdgeFile file;
+  {
+    // Damage must not be copied under a fresh checksum: hence the check.
+    ENGRAM_ASSIGN_OR_RETURN(const auto graph, state_.graphs->Get(base, log, /*verify=*/true));
+    EdgeFileWriter writer(*state_.database, *graph, nodes, log.end());
+    ENGRAM_ASSIGN_OR_RETURN(file, writer.Write());
+  }
+  return CarryEdges(std::move(file));
+}
+
+absl::Status Maintenance::CarryEdges(EdgeFile file) {
+  absl::Status status;
+  if (!file.path.empty()) {
+    // The file is durable at once; the log before it must not be less so.
+    status = state_.database->SyncLog();
+    rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    options.write_global_seqno = false;
+    options.fail_if_not_bottommost_level = true;
+    if (status.ok()) {
+      status = FromRocks(state_.database->db().IngestExternalFile(
+                             state_.database->family(Family::kEdges), {file.path}, options),
+                         "ingesting edges");
+    }
+  }
+  std::shared_ptr<const MappedEdges> edges;
+  if (status.ok()) {
+    auto mapped = MappedEdges::Map(state_.database, file.catalog,
+                                   /*nodes=*/static_cast<std::uint32_t>(file.catalog.nodes()),
+                                   /*previous=*/nullptr);
+    status = mapped.status();
+    if (status.ok()) edges = *std::move(mapped);
+  }
+  if (status.ok()) {
+    status = queue_.RunAlone([&] { return CommitEdges(file.catalog, std::move(edges)); });
+  }
+  if (!status.ok()) {
+    std::error_code ignored;  // RemoveLeftovers gets what stays
+    if (!file.path.empty()) std::filesystem::remove(file.path, ignored);
+  }
+  // After a switch the edges of before are what nobody names; after a failure the new ones.
+  // A batch that may be in the log may name those: then only a restart knows.
+  const absl::Status dropped =
+      queue_.RunAlone([&] { return state_.broken.ok() ? DropOrphanEdges() : absl::OkStatus(); });
+  if (status.ok() || dropped.ok()) return status.ok() ? dropped : status;
+  return Annotate(status, std::string(dropped.message()));
+}
+
+absl::Status Maintenance::CommitEdges(const EdgeCatalog& catalog,
+                                      std::shared_ptr<const MappedEdges> edges) {
+  rocksdb::WriteBatch batch;
+  const Database& database = *state_.database;
+  const EdgeLogView& log = state_.edge_log.View();
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(batch.Put(database.family(Family::kCatalog),
+                          rocksdb::Slice(kEdgeCatalogKey.data(), kEdgeCatalogKey.size()),
+                          EncodeEdgeCatalog(catalog)),
+                "building a batch"));
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(batch.DeleteRange(database.family(Family::kTail), EdgeEventKey(log.first()),
+                                  EdgeEventKey(catalog.next_event)),
+                "building a batch"));
+  ENGRAM_RETURN_IF_ERROR(WriteCommit(state_, Durability::kPower, state_.commit, batch));
+  state_.edge_log.DropBefore(catalog.next_event);
+  state_.edges = std::move(edges);
+  state_.graphs->Clear();
+  publisher_.Publish(state_);
+  return absl::OkStatus();
+}
+
+absl::Status Maintenance::DropOrphanEdges() {
+  const EdgeCatalog& catalog = state_.edges->catalog();
+  return DropUnnamed(*state_.database, Family::kEdges, [&](const BlockKey& key) {
+    return !catalog.blocks.empty() && key.generation == catalog.generation;
+  });
+}
+
+}  // namespace engram::storage
