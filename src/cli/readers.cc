@@ -5,10 +5,12 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <limits>
 #include <regex>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
@@ -17,7 +19,7 @@ namespace engram::cli {
 namespace {
 
 absl::Status Bad(const std::string& path, const std::string& what) {
-  return absl::InvalidArgumentError(path + ": " + what);
+  return absl::InvalidArgumentError(NameOf(path) + ": " + what);
 }
 
 // IEEE 754 binary16 to binary32, exactly.
@@ -148,11 +150,17 @@ absl::StatusOr<Matrix> ReadNpy(const std::string& path, const std::string& bytes
 
 }  // namespace
 
+bool IsStandardInput(const std::string& path) { return path == "-"; }
+
+std::string NameOf(const std::string& path) {
+  return IsStandardInput(path) ? "standard input" : path;
+}
+
 absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string& format) {
   const std::size_t dot = path.rfind('.');
   const std::string name = !format.empty()            ? format
                            : dot == std::string::npos ? ""
-                                                      : path.substr(dot + 1);
+                                                      : absl::AsciiStrToLower(path.substr(dot + 1));
   if (name == "npy" || name == "fvecs" || name == "f16" || name == "jsonl") return name;
   return Bad(path, absl::StrFormat("\"%s\" is no known format; npy, fvecs, f16 and jsonl are, by "
                                    "extension or by --format",
@@ -160,10 +168,14 @@ absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string&
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(path + ": " + std::strerror(errno));
-  std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) return absl::InternalError(path + ": it cannot be read");
+  std::ifstream file;
+  if (!IsStandardInput(path)) {
+    file.open(path, std::ios::binary);
+    if (!file) return absl::NotFoundError(path + ": " + std::strerror(errno));
+  }
+  std::istream& stream = IsStandardInput(path) ? std::cin : file;
+  std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  if (stream.bad()) return absl::InternalError(NameOf(path) + ": it cannot be read");
   return bytes;
 }
 
@@ -172,7 +184,8 @@ absl::StatusOr<std::vector<std::string>> ReadLines(const std::string& path) {
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < bytes.size();) {
     const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
-    lines.push_back(bytes.substr(begin, end - begin));
+    const bool carriage_return = end > begin && bytes[end - 1] == '\r';
+    lines.push_back(bytes.substr(begin, end - begin - (carriage_return ? 1 : 0)));
     begin = end + 1;
   }
   return lines;
@@ -199,7 +212,10 @@ absl::StatusOr<std::vector<std::uint64_t>> ReadIds(const std::string& path) {
   std::vector<std::uint64_t> ids(npy.shape[0]);
   std::memcpy(ids.data(), bytes.data() + npy.data, bytes.size() - npy.data);
   for (std::size_t i = 0; npy.type == "<i8" && i < ids.size(); ++i) {
-    if (ids[i] >> 63 != 0) return Bad(path, absl::StrFormat("id %d is negative", i));
+    if (ids[i] >> 63 != 0) {
+      return Bad(path, absl::StrFormat("the id at position %d is %d; none may be negative", i,
+                                       static_cast<std::int64_t>(ids[i])));
+    }
   }
   return ids;
 }
