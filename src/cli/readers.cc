@@ -3,11 +3,10 @@
 #include <bit>
 #include <cerrno>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <limits>
+#include <memory>
 #include <regex>
 
 #include "absl/strings/ascii.h"
@@ -17,6 +16,11 @@
 
 namespace engram::cli {
 namespace {
+
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+
+// Those of matrices have some 120 bytes; and std::regex needs stack for each byte.
+constexpr std::size_t kMaxNpyHeader = 4096;
 
 absl::Status Bad(const std::string& path, const std::string& what) {
   return absl::InvalidArgumentError(NameOf(path) + ": " + what);
@@ -95,7 +99,7 @@ absl::StatusOr<Npy> ParseNpy(const std::string& path, const std::string& bytes) 
   }
   std::size_t length = byte(8) + 256u * byte(9);
   if (head == 12) length += 65536u * byte(10) + 16777216u * byte(11);
-  if (length > bytes.size() - head || length > 65536) {
+  if (length > bytes.size() - head || length > kMaxNpyHeader) {
     return Bad(path, absl::StrFormat("its header of %d bytes is cut off or absurd", length));
   }
   const std::string header = bytes.substr(head, length);
@@ -168,14 +172,22 @@ absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string&
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file;
-  if (!IsStandardInput(path)) {
-    file.open(path, std::ios::binary);
-    if (!file) return absl::NotFoundError(path + ": " + std::strerror(errno));
+  const auto error = [&path] {
+    return absl::NotFoundError(NameOf(path) + ": " + std::strerror(errno));
+  };
+  // Not a stream: of a directory it would throw.
+  const bool standard = IsStandardInput(path);
+  std::FILE* file = standard ? stdin : std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return error();
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> closed(standard ? nullptr : file,
+                                                               &std::fclose);
+  std::string bytes;
+  std::vector<char> buffer(kReadBytes);
+  for (std::size_t got = 1; got > 0;) {
+    got = std::fread(buffer.data(), 1, buffer.size(), file);
+    bytes.append(buffer.data(), got);
   }
-  std::istream& stream = IsStandardInput(path) ? std::cin : file;
-  std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (stream.bad()) return absl::InternalError(NameOf(path) + ": it cannot be read");
+  if (std::ferror(file) != 0) return error();
   return bytes;
 }
 

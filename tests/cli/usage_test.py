@@ -262,6 +262,9 @@ class UsageTest(unittest.TestCase):
         self.fails(1, "import", self.store, "-", "--format", "jsonl", input=b"{\n",
                    says="standard input: line 1")
         self.fails(2, "import", self.store, "-", says="--format")
+        self.fails(1, "import", self.store, self.folder, "--format", "jsonl", says="directory")
+        self.fails(1, "import", self.store, rows, "--payloads", self.folder,
+                   "--first-id", 100, says="directory")
         said = self.ok("search", self.store, "--vectors", "-", "--format", "f16", "--json",
                        input=struct.pack("<4e", 1, 2, 3, 4))
         self.assertEqual(len(said.splitlines()), 2)
