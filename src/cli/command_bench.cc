@@ -82,7 +82,7 @@ CommandResult Bench(const Arguments& arguments) {
     return 0;
   }
   ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat(
-      "%d searches of %d rows x %d, k = %d, %d threads, kernels %s", times.seconds.size(),
+      "%d searches of %d rows x %d, k = %d, up to %d threads, kernels %s", times.seconds.size(),
       stats.rows, stats.dimension, arguments.k, threads, stats.kernel)));
   ENGRAM_RETURN_IF_ERROR(
       Print(absl::StrFormat("%.1f queries/s, %.3f ms in the median, %.3f ms at 99 %%, %.1f GB/s",

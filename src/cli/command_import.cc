@@ -144,13 +144,15 @@ CommandResult Import(const Arguments& arguments) {
   const std::uint64_t now = store->Stats().memories;
   ENGRAM_RETURN_IF_ERROR(store->Close());
   const std::uint64_t replaced = read - (now - before);
-  ENGRAM_RETURN_IF_ERROR(Print(
-      arguments.json
-          ? absl::StrFormat("{\"imported\":%d,\"replaced\":%d,\"memories\":%d}", read, replaced,
-                            now)
-          : absl::StrFormat("%d memories imported, %d of them over one that was there; the store "
-                            "holds %d",
-                            read, replaced, now)));
+  if (arguments.json) {
+    ENGRAM_RETURN_IF_ERROR(Print(
+        absl::StrFormat("{\"imported\":%d,\"replaced\":%d,\"memories\":%d}", read, replaced, now)));
+    return 0;
+  }
+  const std::string of_these =
+      replaced == 0 ? "" : absl::StrFormat(", %d of them in place of an earlier one", replaced);
+  ENGRAM_RETURN_IF_ERROR(
+      Print(absl::StrFormat("%d memories imported%s; the store holds %d", read, of_these, now)));
   return 0;
 }
 

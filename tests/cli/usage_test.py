@@ -212,6 +212,8 @@ class UsageTest(unittest.TestCase):
         lines = self.write("m.jsonl", '{"id":6}\n{"id":7}\n{"id":7,"payload":"last"}\n')
         self.assertEqual(self.answer("import", self.store, lines),
                          {"imported": 3, "replaced": 2, "memories": 4})
+        self.assertIn("3 of them in place of an earlier one; the store holds 4",
+                      self.ok("import", self.store, lines))
         self.assertEqual(self.answer("delete", self.store, "--id", 4, 7), {"deleted": 2})
         self.assertEqual(self.answer("backup", self.store, self.folder / "copy"),
                          {"directory": str(self.folder / "copy"), "memories": 2})
