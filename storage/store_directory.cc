@@ -94,6 +94,17 @@ absl::StatusOr<DirectoryState> ClassifyDirectory(const std::string& path) {
   return DirectoryState::kEmpty;
 }
 
+bool LiesIn(const std::string& path, const std::string& directory) {
+  std::error_code error;
+  const fs::path inner = fs::weakly_canonical(fs::absolute(path, error), error);
+  if (error) return false;  // then it cannot be made either
+  for (fs::path up = inner; up.has_relative_path(); up = up.parent_path()) {
+    std::error_code absent;
+    if (fs::equivalent(up, directory, absent)) return true;
+  }
+  return false;
+}
+
 struct DirectoryLock::Held {
   rocksdb::FileLock* lock = nullptr;
 };

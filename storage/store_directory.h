@@ -22,6 +22,10 @@ enum class DirectoryState {
 // to them, because a new database must not start over old files.
 absl::StatusOr<DirectoryState> ClassifyDirectory(const std::string& path);
 
+// Returns: whether `path`, which need not exist, lies in `directory`, at whatever depth
+// and by whatever symbolic links.
+bool LiesIn(const std::string& path, const std::string& directory);
+
 // Holds the writer's lock of a directory from Acquire to the end of its life.
 class DirectoryLock {
  public:

@@ -381,6 +381,10 @@ absl::Status StoreFilesImpl::Backup(const std::string& directory,
   if (there != DirectoryState::kAbsent) {
     return absl::AlreadyExistsError(absl::StrFormat("%s exists already", directory));
   }
+  if (LiesIn(directory, path_)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "a backup cannot lie in the store itself, and %s is in %s", directory, path_));
+  }
   if (progress && !progress(0, 1)) return absl::CancelledError("the backup was cancelled");
   ENGRAM_RETURN_IF_ERROR(maintenance_->Backup(directory));
   if (progress) progress(1, 1);

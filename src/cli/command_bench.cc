@@ -1,6 +1,7 @@
 // How fast this store answers on this machine: searches for its own embeddings.
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "absl/strings/str_format.h"
 #include "cli/commands.h"
@@ -68,17 +69,21 @@ CommandResult Bench(const Arguments& arguments) {
   const double median = 1e3 * times.Percentile(0.5), worst = 1e3 * times.Percentile(0.99);
   const double gigabytes = 1e-9 * times.bytes / times.total;
   const StoreStats stats = store->Stats();
+  const std::uint32_t threads = arguments.threads != 0
+                                    ? arguments.threads
+                                    : std::max(1u, std::thread::hardware_concurrency());
   if (arguments.json) {
     ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat(
         "{\"rows\":%d,\"dimension\":%d,\"k\":%d,\"searches\":%d,\"queries_per_second\":%.9g,"
-        "\"p50_ms\":%.9g,\"p99_ms\":%.9g,\"gigabytes_per_second\":%.9g,\"kernel\":%s}",
+        "\"p50_ms\":%.9g,\"p99_ms\":%.9g,\"gigabytes_per_second\":%.9g,\"threads\":%d,\"kernel\":%"
+        "s}",
         stats.rows, stats.dimension, arguments.k, times.seconds.size(), rate, median, worst,
-        gigabytes, Quoted(stats.kernel))));
+        gigabytes, threads, Quoted(stats.kernel))));
     return 0;
   }
-  ENGRAM_RETURN_IF_ERROR(
-      Print(absl::StrFormat("%d searches of %d rows x %d, k = %d, kernels %s", times.seconds.size(),
-                            stats.rows, stats.dimension, arguments.k, stats.kernel)));
+  ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat(
+      "%d searches of %d rows x %d, k = %d, up to %d threads, kernels %s", times.seconds.size(),
+      stats.rows, stats.dimension, arguments.k, threads, stats.kernel)));
   ENGRAM_RETURN_IF_ERROR(
       Print(absl::StrFormat("%.1f queries/s, %.3f ms in the median, %.3f ms at 99 %%, %.1f GB/s",
                             rate, median, worst, gigabytes)));

@@ -70,14 +70,13 @@ absl::Status ExportNpy(const Store& store, const std::string& ids_path) {
   const StoreStats stats = store.Stats();
   const std::string header =
       NpyHeader("<f4", absl::StrFormat("%d, %d", stats.rows, stats.dimension));
-  ENGRAM_RETURN_IF_ERROR(Write(stdout, header.data(), header.size(), "standard output"));
+  ENGRAM_RETURN_IF_ERROR(WriteOutput(header.data(), header.size()));
   std::vector<MemoryId> ids;
   const auto it = store.NewIterator({});
   for (; it->Valid(); it->Next()) {
     const absl::Span<const float> vector = it->vector();
     if (vector.empty()) continue;
-    ENGRAM_RETURN_IF_ERROR(
-        Write(stdout, vector.data(), vector.size() * sizeof(float), "standard output"));
+    ENGRAM_RETURN_IF_ERROR(WriteOutput(vector.data(), vector.size() * sizeof(float)));
     ids.push_back(it->id());
   }
   ENGRAM_RETURN_IF_ERROR(it->status());

@@ -4,8 +4,10 @@
 #define ENGRAM_CLI_COMMANDS_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,8 +19,9 @@ inline constexpr int kExitDamage = 3;
 
 // Everything the command line can say.
 struct Arguments {
-  std::string store, file, format, payloads, ids_file, metric = "cosine", durability, text, vector,
-                                                       directory, mode = "exact";
+  // Empty: not given; an empty argument is refused where that would not be the same.
+  std::string store, file, format, payloads, ids_file, durability, text, vector, directory;
+  std::string metric = "cosine", mode = "exact";
   std::uint32_t dimension = 0, k = 10, threads = 0;
   std::optional<std::uint64_t> first_id;
   std::vector<std::uint64_t> ids;
@@ -46,13 +49,37 @@ CommandResult ShowVersion(const Arguments& arguments);
 
 // What the commands share.
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const Arguments& arguments, bool read_only);
-absl::StatusOr<WriteOptions> ToWriteOptions(const Arguments& arguments);
+WriteOptions ToWriteOptions(const Arguments& arguments);
+
+// Errors: kInvalidArgument when --dim was given and is not the store's.
+absl::Status CheckDimension(const Arguments& arguments, const Store& store);
 
 // Draws a bar on stderr when that is a terminal; null otherwise.
 ProgressCallback ProgressBar();
 
-// Prints a line to stdout. Errors: kInternal when stdout takes no more.
-absl::Status Print(const std::string& line);
+// Ends the line of a bar that did not come to its end. Before anything else is said.
+void EndProgressLine();
+
+// Prints a line, or bytes, to stdout. Errors: kInternal when stdout takes no more; see
+// IsReaderGone.
+absl::Status Print(std::string line);
+absl::Status WriteOutput(const void* bytes, std::size_t size);
+absl::Status FlushOutput();
+
+// Returns: whether stdout was a pipe whose reader has left, as `head` does: it has read
+// all it wanted, and the command ends without a word.
+bool IsReaderGone(const absl::Status& status);
+
+// Returns: `text` with control characters, and bytes that are no UTF-8, as \n or \x1b, so
+// that no memory can write to the terminal as it likes.
+std::string Visible(std::string_view text);
+
+// Returns: the beginning of it, at most `bytes`, made visible.
+std::string Beginning(std::string_view text, std::size_t bytes);
+
+std::string HumanBytes(std::uint64_t bytes);  // "15.4 MB"
+const char* MetricName(Metric metric);        // as --metric takes it
+std::string VersionLine();
 
 }  // namespace engram::cli
 

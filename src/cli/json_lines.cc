@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
+#include "cli/commands.h"
 #include "storage/base/status.h"
 
 namespace engram::cli {
@@ -14,12 +15,58 @@ using Json = nlohmann::json;
 
 absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(what); }
 
+// What a parser says of bytes that are not JSON, cut to where and why.
+constexpr std::size_t kShownReason = 200;
+
+// The sign of a lone -0 is lost when it is read as an integer, as JSON readers do: makes
+// it -0.0. Text in quotes stays.
+std::string WithFloatZeros(const std::string& text) {
+  std::string result;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    result += text[i];
+    if (quoted && text[i] == '\\' && i + 1 < text.size()) {
+      result += text[++i];
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    } else if (!quoted && text.compare(i, 2, "-0") == 0) {
+      const char next = i + 2 < text.size() ? text[i + 2] : ' ';
+      const bool goes_on = std::string_view("0123456789.eE").find(next) != std::string_view::npos;
+      result += goes_on ? "0" : "0.0";
+      ++i;
+    }
+  }
+  return result;
+}
+
+absl::Status WhyNotJson(const std::string& text) {
+  std::string why = "it cannot be read";
+  try {
+    [[maybe_unused]] const Json json = Json::parse(text);
+  } catch (const Json::exception& error) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 9: syntax error while ..."
+    why = error.what();
+    const std::size_t column = why.find("column ");
+    if (column != std::string::npos) why.erase(0, column);
+  }
+  return Bad("it is not JSON: " + Beginning(why, kShownReason));
+}
+
+absl::StatusOr<Json> Parse(const std::string& text) {
+  Json json = Json::parse(WithFloatZeros(text), nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return WhyNotJson(text);
+  return json;
+}
+
 absl::StatusOr<std::vector<float>> ToVector(const Json& json) {
   if (!json.is_array()) return Bad("the vector is no array of numbers");
   std::vector<float> vector;
   vector.reserve(json.size());
   for (const Json& value : json) {
-    if (!value.is_number()) return Bad("the vector is no array of numbers");
+    if (!value.is_number()) {
+      return Bad(absl::StrFormat("value %d of the vector is %s, not a number", vector.size(),
+                                 value.type_name()));
+    }
     vector.push_back(static_cast<float>(value.get<double>()));
   }
   return vector;
@@ -56,7 +103,8 @@ absl::Status SetField(const std::string& name, const Json& value, JsonMemory& me
       memory.payload = std::move(text);
     }
   } else {
-    return Bad("there is no field \"" + name + "\" in this version");
+    return Bad("there is no field \"" + name +
+               "\" in this version; id, key, keys, vector, payload and payload_hex are known");
   }
   return absl::OkStatus();
 }
@@ -64,9 +112,11 @@ absl::Status SetField(const std::string& name, const Json& value, JsonMemory& me
 }  // namespace
 
 absl::StatusOr<JsonMemory> ParseMemory(const std::string& line) {
-  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return Bad("it is not JSON");
+  ENGRAM_ASSIGN_OR_RETURN(const Json json, Parse(line));
   if (!json.is_object()) return Bad("it is not a JSON object");
+  if (json.contains("payload") && json.contains("payload_hex")) {
+    return Bad("it has both \"payload\" and \"payload_hex\"; one of them is allowed");
+  }
   JsonMemory memory;
   for (const auto& [name, value] : json.items()) {
     ENGRAM_RETURN_IF_ERROR(SetField(name, value, memory));
@@ -78,12 +128,20 @@ absl::StatusOr<JsonMemory> ParseMemory(const std::string& line) {
 }
 
 absl::StatusOr<std::vector<float>> ParseVector(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return Bad("the vector is not JSON");
-  return ToVector(json);
+  const auto json = Parse(text);
+  if (!json.ok() || !json->is_array()) {
+    return Bad(
+        absl::StrFormat("--vector: %s; an array such as [0.5,-1,2] is expected",
+                        json.ok() ? "it is no array" : std::string(json.status().message())));
+  }
+  return ToVector(*json);
 }
 
-std::string Number(float value) { return absl::StrFormat("%.9g", static_cast<double>(value)); }
+std::string Number(float value) {
+  // Without a point it would read back as the integer 0, which has no sign.
+  if (value == 0.0f && std::signbit(value)) return "-0.0";
+  return absl::StrFormat("%.9g", static_cast<double>(value));
+}
 
 std::string Quoted(std::string_view text) {
   return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -20,9 +20,12 @@ struct JsonMemory {
 };
 
 // Reads {"id":1,"key":"…","keys":[…],"vector":[…],"payload":"…"}; id or key is
-// needed, the rest is not. Bytes that are no UTF-8 stand as "payload_hex".
+// needed, the rest is not. Bytes that are no UTF-8 stand as "payload_hex", instead of
+// "payload".
 // Errors: kInvalidArgument saying what is wrong; the caller names the line.
 absl::StatusOr<JsonMemory> ParseMemory(const std::string& line);
+
+// Reads the array of --vector.
 absl::StatusOr<std::vector<float>> ParseVector(const std::string& text);
 
 // Returns: a line that ParseMemory reads back whole, without the newline.

@@ -3,12 +3,13 @@
 #include <bit>
 #include <cerrno>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <limits>
+#include <memory>
 #include <regex>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
@@ -16,8 +17,13 @@
 namespace engram::cli {
 namespace {
 
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+
+// Those of matrices have some 120 bytes; and std::regex needs stack for each byte.
+constexpr std::size_t kMaxNpyHeader = 4096;
+
 absl::Status Bad(const std::string& path, const std::string& what) {
-  return absl::InvalidArgumentError(path + ": " + what);
+  return absl::InvalidArgumentError(NameOf(path) + ": " + what);
 }
 
 // IEEE 754 binary16 to binary32, exactly.
@@ -93,7 +99,7 @@ absl::StatusOr<Npy> ParseNpy(const std::string& path, const std::string& bytes) 
   }
   std::size_t length = byte(8) + 256u * byte(9);
   if (head == 12) length += 65536u * byte(10) + 16777216u * byte(11);
-  if (length > bytes.size() - head || length > 65536) {
+  if (length > bytes.size() - head || length > kMaxNpyHeader) {
     return Bad(path, absl::StrFormat("its header of %d bytes is cut off or absurd", length));
   }
   const std::string header = bytes.substr(head, length);
@@ -148,11 +154,17 @@ absl::StatusOr<Matrix> ReadNpy(const std::string& path, const std::string& bytes
 
 }  // namespace
 
+bool IsStandardInput(const std::string& path) { return path == "-"; }
+
+std::string NameOf(const std::string& path) {
+  return IsStandardInput(path) ? "standard input" : path;
+}
+
 absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string& format) {
   const std::size_t dot = path.rfind('.');
   const std::string name = !format.empty()            ? format
                            : dot == std::string::npos ? ""
-                                                      : path.substr(dot + 1);
+                                                      : absl::AsciiStrToLower(path.substr(dot + 1));
   if (name == "npy" || name == "fvecs" || name == "f16" || name == "jsonl") return name;
   return Bad(path, absl::StrFormat("\"%s\" is no known format; npy, fvecs, f16 and jsonl are, by "
                                    "extension or by --format",
@@ -160,10 +172,22 @@ absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string&
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(path + ": " + std::strerror(errno));
-  std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) return absl::InternalError(path + ": it cannot be read");
+  const auto error = [&path] {
+    return absl::NotFoundError(NameOf(path) + ": " + std::strerror(errno));
+  };
+  // Not a stream: of a directory it would throw.
+  const bool standard = IsStandardInput(path);
+  std::FILE* file = standard ? stdin : std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return error();
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> closed(standard ? nullptr : file,
+                                                               &std::fclose);
+  std::string bytes;
+  std::vector<char> buffer(kReadBytes);
+  for (std::size_t got = 1; got > 0;) {
+    got = std::fread(buffer.data(), 1, buffer.size(), file);
+    bytes.append(buffer.data(), got);
+  }
+  if (std::ferror(file) != 0) return error();
   return bytes;
 }
 
@@ -172,7 +196,8 @@ absl::StatusOr<std::vector<std::string>> ReadLines(const std::string& path) {
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < bytes.size();) {
     const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
-    lines.push_back(bytes.substr(begin, end - begin));
+    const bool carriage_return = end > begin && bytes[end - 1] == '\r';
+    lines.push_back(bytes.substr(begin, end - begin - (carriage_return ? 1 : 0)));
     begin = end + 1;
   }
   return lines;
@@ -199,7 +224,10 @@ absl::StatusOr<std::vector<std::uint64_t>> ReadIds(const std::string& path) {
   std::vector<std::uint64_t> ids(npy.shape[0]);
   std::memcpy(ids.data(), bytes.data() + npy.data, bytes.size() - npy.data);
   for (std::size_t i = 0; npy.type == "<i8" && i < ids.size(); ++i) {
-    if (ids[i] >> 63 != 0) return Bad(path, absl::StrFormat("id %d is negative", i));
+    if (ids[i] >> 63 != 0) {
+      return Bad(path, absl::StrFormat("the id at position %d is %d; none may be negative", i,
+                                       static_cast<std::int64_t>(ids[i])));
+    }
   }
   return ids;
 }

@@ -19,8 +19,12 @@ struct Matrix {
   const float* row(std::size_t i) const { return values.data() + i * dimension; }
 };
 
+// "-" stands for standard input wherever a file is read.
+bool IsStandardInput(const std::string& path);
+std::string NameOf(const std::string& path);  // as messages say it
+
 // Returns: "npy", "fvecs", "f16" or "jsonl": `format` if it is one, else by the
-// extension of `path`. kInvalidArgument when neither says.
+// extension of `path` in any case. kInvalidArgument when neither says.
 absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string& format);
 
 // Reads the whole file. `dimension` is the store's, which .f16 rows have and the
@@ -32,6 +36,8 @@ absl::StatusOr<Matrix> ReadVectors(const std::string& path, const std::string& f
 absl::StatusOr<std::vector<std::uint64_t>> ReadIds(const std::string& path);
 
 absl::StatusOr<std::string> ReadFile(const std::string& path);
+
+// Returns: the lines, without "\n" or "\r\n" at their ends.
 absl::StatusOr<std::vector<std::string>> ReadLines(const std::string& path);
 
 }  // namespace engram::cli

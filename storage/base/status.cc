@@ -32,11 +32,21 @@ absl::StatusCode CodeOf(const rocksdb::Status& status) {
   return absl::StatusCode::kInternal;
 }
 
+// RocksDB puts its messages into messages: "Corruption: Corruption: IO error: ...".
+std::string TextOf(const rocksdb::Status& status) {
+  std::string text = status.ToString();
+  const std::size_t colon = text.find(": ");
+  if (colon == std::string::npos) return text;
+  const std::string kind = text.substr(0, colon + 2);
+  while (text.compare(kind.size(), kind.size(), kind) == 0) text.erase(0, kind.size());
+  return text;
+}
+
 }  // namespace
 
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
-  return absl::Status(CodeOf(status), absl::StrFormat("%s: %s", doing, status.ToString()));
+  return absl::Status(CodeOf(status), absl::StrFormat("%s: %s", doing, TextOf(status)));
 }
 
 absl::Status Annotate(const absl::Status& status, std::string_view context) {

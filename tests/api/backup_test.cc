@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -53,6 +54,24 @@ TEST(Backup, BesideSealsAndCompactionsItIsAWholeStore) {
   }
   stop = true;
   mover.join();
+}
+
+TEST(Backup, IntoTheStoreItselfIsRefused) {
+  testing::TempDir folder;
+  StoreOptions options;
+  options.dimension = kDimension;
+  options.create_if_missing = true;
+  const auto store = Store::Open(options, folder / "s");
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::filesystem::create_directory_symlink(folder / "s", folder / "link");
+  for (const char* inside : {"s/sub", "s/./sub", "s/../s/sub", "link/sub"}) {
+    const std::string path = folder / inside;
+    const absl::Status refused = (*store)->Backup({}, path);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
+    EXPECT_NE(refused.message().find(path), std::string::npos) << refused;
+    EXPECT_FALSE(std::filesystem::exists(path));
+  }
+  EXPECT_TRUE((*store)->Backup({}, folder / "s2").ok());
 }
 
 }  // namespace

@@ -47,6 +47,21 @@ class Install(unittest.TestCase):
             run("cmake", "--build", build)
             self.expect_answer(build / "consumer")
 
+    def test_a_subfolder_gives_the_library_alone(self):
+        source = pathlib.Path(self.folder.name) / "application"
+        source.mkdir()
+        (source / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\nproject(application LANGUAGES CXX)\n"
+            f"add_subdirectory({HERE.parents[1]} engram)\n"
+            f"add_executable(application {HERE / 'consumer.cc'})\n"
+            "target_link_libraries(application PRIVATE engram::engram)\n")
+        run("cmake", "-S", source, "-B", source / "build",
+            "-DCMAKE_DISABLE_FIND_PACKAGE_CLI11=ON", "-DCMAKE_DISABLE_FIND_PACKAGE_GTest=ON")
+        targets = run("cmake", "--build", source / "build", "--target", "help")
+        self.assertIn("application", targets)
+        for other in ("engram_cli", "wordnet_demo", "api_test"):
+            self.assertNotIn(other, targets)
+
     def test_pkg_config_finds_it(self):
         environment = {**os.environ, "PKG_CONFIG_PATH": str(self.library / "pkgconfig")}
         # With --static or without: the library is static either way.

@@ -86,7 +86,7 @@ class FilesTarget {
         {.kind = storage::Change::Kind::kDelete, .id = id, .vector = {}, .bytes = {}});
   }
   void Apply() {
-    Check(files_.Write(storage::Durability::kNone, false, changes_));
+    Check(files_.Write({.durability = storage::Durability::kNone}, changes_));
     changes_.clear();
     floats_.clear();
   }

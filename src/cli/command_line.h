@@ -1,0 +1,55 @@
+// The command line as options: which command was chosen and what was said to it. Each
+// usage_*.cc adds a group of commands; main.cc parses, reports and runs the chosen one.
+#ifndef ENGRAM_CLI_COMMAND_LINE_H_
+#define ENGRAM_CLI_COMMAND_LINE_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "cli/commands.h"
+
+namespace engram::cli {
+
+using Command = CommandResult (*)(const Arguments&);
+
+// Looks at options that only together are right or wrong.
+// Returns: what is wrong with them, naming the option, or "".
+using Check = std::string (*)(const Arguments&);
+
+struct CommandLine {
+  CommandLine() : app("Engram: an embedded vector store", "engram") {}
+
+  CLI::App app;
+  Arguments arguments;
+  Command chosen = nullptr;
+};
+
+void AddWriting(CommandLine& line);  // create, import, put, delete
+void AddReading(CommandLine& line);  // get, search, export, bench
+void AddUpkeep(CommandLine& line);   // stats, verify, compact, backup, version
+
+// What the groups share.
+CLI::App* AddCommand(CommandLine& line, const char* name, const char* what, Command command,
+                     Check check = nullptr);
+CLI::App* AddStoreCommand(CommandLine& line, const char* name, const char* what, Command command,
+                          Check check = nullptr);
+
+// Text that is not empty: an empty argument is most often a shell variable that is not set.
+CLI::Option* AddText(CLI::App* command, const char* name, std::string& text, const char* what);
+
+// A memory's ids; as many as wanted after one --id, or exactly one.
+CLI::Option* AddIds(CLI::App* command, Arguments& arguments, const char* what, bool several);
+
+// A memory's keys; --key is repeated for several.
+CLI::Option* AddKeys(CLI::App* command, Arguments& arguments, const char* what, bool several);
+
+void AddHits(CLI::App* command, Arguments& arguments);  // -k, --threads
+void AddDurability(CLI::App* command, Arguments& arguments, const char* what);
+
+// Decimal digits of a number from `least` to `most`, and nothing else.
+CLI::Validator WholeNumber(std::uint64_t least, std::uint64_t most);
+
+}  // namespace engram::cli
+
+#endif  // ENGRAM_CLI_COMMAND_LINE_H_

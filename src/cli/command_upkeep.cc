@@ -1,0 +1,152 @@
+// The commands about a store as a whole, and about the program.
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "cli/commands.h"
+#include "cli/json_lines.h"
+#include "storage/base/status.h"
+
+namespace engram::cli {
+namespace {
+
+// One number or name of a store: as JSON, and as people read it.
+struct Field {
+  std::string name, json, text;
+};
+
+Field Count(const char* name, std::uint64_t value) {
+  return {.name = name, .json = std::to_string(value), .text = std::to_string(value)};
+}
+
+Field Bytes(const char* name, std::uint64_t value) {
+  return {.name = name, .json = std::to_string(value), .text = HumanBytes(value)};
+}
+
+Field Name(const char* name, const std::string& value) {
+  return {.name = name, .json = Quoted(value), .text = value};
+}
+
+absl::StatusOr<std::uint64_t> BytesOnDisk(const Arguments& arguments) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/true));
+  return store->Stats().bytes_on_disk;
+}
+
+absl::Status PrintReport(const Arguments& arguments, const VerifyReport& report) {
+  std::vector<std::string> findings;
+  for (const std::string& finding : report.findings) {
+    findings.push_back(Quoted(finding));
+    if (!arguments.json) ENGRAM_RETURN_IF_ERROR(Print(Visible(finding)));
+  }
+  if (arguments.json) {
+    return Print(absl::StrFormat(
+        "{\"blocks\":%d,\"bytes\":%d,\"memories\":%d,\"corrupt_blocks\":%d,\"findings\":[%s]}",
+        report.blocks, report.bytes, report.memories, report.corrupt_blocks,
+        absl::StrJoin(findings, ",")));
+  }
+  return Print(absl::StrFormat("%d blocks, %s and %d memories checked: %s", report.blocks,
+                               HumanBytes(report.bytes), report.memories,
+                               report.findings.empty() ? "sound" : "damaged"));
+}
+
+}  // namespace
+
+CommandResult Stats(const Arguments& arguments) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/true));
+  const StoreStats stats = store->Stats();
+  const std::vector<Field> fields = {Count("memories", stats.memories),
+                                     Count("rows", stats.rows),
+                                     Count("tail_rows", stats.tail_rows),
+                                     Count("dead_rows", stats.dead_rows),
+                                     Count("blocks", stats.blocks),
+                                     Count("dimension", stats.dimension),
+                                     Name("metric", MetricName(stats.metric)),
+                                     Bytes("bytes_on_disk", stats.bytes_on_disk),
+                                     Bytes("bytes_mapped", stats.bytes_mapped),
+                                     Bytes("bytes_heap", stats.bytes_heap),
+                                     Bytes("wal_bytes", stats.wal_bytes),
+                                     Name("kernel", stats.kernel),
+                                     Count("format", stats.format),
+                                     Name("backend", stats.backend)};
+  std::string json;
+  for (const Field& field : fields) {
+    json += (json.empty() ? "{\"" : ",\"") + field.name + "\":" + field.json;
+    if (arguments.json) continue;
+    ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat("%-14s %s", field.name, field.text)));
+  }
+  if (arguments.json) ENGRAM_RETURN_IF_ERROR(Print(json + "}"));
+  return 0;
+}
+
+CommandResult Verify(const Arguments& arguments) {
+  const auto store = OpenStore(arguments, /*read_only=*/true);
+  VerifyReport report;
+  if (absl::IsDataLoss(store.status())) {
+    // Damage that keeps it from opening is what was asked about, too.
+    report.findings.push_back(std::string(store.status().message()));
+  } else {
+    ENGRAM_RETURN_IF_ERROR(store.status());
+    VerifyOptions options;
+    options.progress = ProgressBar();
+    ENGRAM_ASSIGN_OR_RETURN(report, (*store)->Verify(options));
+  }
+  const absl::Status printed = PrintReport(arguments, report);
+  // The exit code is the answer, also for a reader that has left.
+  if (!IsReaderGone(printed)) ENGRAM_RETURN_IF_ERROR(printed);
+  return report.findings.empty() ? 0 : kExitDamage;
+}
+
+CommandResult Compact(const Arguments& arguments) {
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint64_t before, BytesOnDisk(arguments));
+  {
+    ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/false));
+    CompactOptions options;
+    options.progress = ProgressBar();
+    ENGRAM_RETURN_IF_ERROR(store->Compact(options));
+    ENGRAM_RETURN_IF_ERROR(store->Close());
+  }
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint64_t after, BytesOnDisk(arguments));
+  ENGRAM_RETURN_IF_ERROR(
+      Print(arguments.json
+                ? absl::StrFormat("{\"bytes_before\":%d,\"bytes_after\":%d}", before, after)
+                : absl::StrFormat("%s before, %s now", HumanBytes(before), HumanBytes(after))));
+  return 0;
+}
+
+CommandResult Backup(const Arguments& arguments) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/false));
+  BackupOptions options;
+  options.progress = ProgressBar();
+  ENGRAM_RETURN_IF_ERROR(store->Backup(options, arguments.directory));
+  const std::uint64_t memories = store->Stats().memories;
+  ENGRAM_RETURN_IF_ERROR(store->Close());
+  if (arguments.json) {
+    ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat("{\"directory\":%s,\"memories\":%d}",
+                                                 Quoted(arguments.directory), memories)));
+  }
+  return 0;
+}
+
+CommandResult ShowVersion(const Arguments& arguments) {
+  std::string json = absl::StrFormat("{\"version\":%s,\"format\":%d,\"backend\":%s",
+                                     Quoted(Version()), FormatVersion(), Quoted(BackendVersion()));
+  std::string text = VersionLine();
+  std::string separator = ",\"kernels\":[";
+  for (const KernelInfo& kernel : Kernels()) {
+    if (!arguments.kernels) break;
+    json += separator + absl::StrFormat("{\"name\":%s,\"usable\":%s,\"default\":%s}",
+                                        Quoted(kernel.name), kernel.usable ? "true" : "false",
+                                        kernel.is_default ? "true" : "false");
+    separator = ",";
+    text += "\n" + kernel.name +
+            (kernel.is_default ? "  default"
+             : kernel.usable   ? "  usable"
+                               : "  not on this CPU");
+  }
+  json += arguments.kernels ? "]}" : "}";
+  ENGRAM_RETURN_IF_ERROR(Print(arguments.json ? json : text));
+  return 0;
+}
+
+}  // namespace engram::cli

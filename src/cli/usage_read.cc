@@ -1,0 +1,66 @@
+// The options of the commands that read memories.
+#include "cli/command_line.h"
+#include "cli/readers.h"
+
+namespace engram::cli {
+namespace {
+
+std::string CheckGet(const Arguments& a) {
+  return a.ids.size() + a.keys.size() == 1 ? "" : "exactly one of --id and --key is needed";
+}
+
+std::string CheckSearch(const Arguments& a) {
+  const int cues = (a.vector.empty() ? 0 : 1) + (a.file.empty() ? 0 : 1) + (a.ids.empty() ? 0 : 1);
+  if (cues != 1) return "exactly one of --vector, --vectors and --id is needed";
+  if (a.file.empty() && !a.format.empty()) return "--format is of --vectors, which is not given";
+  if (IsStandardInput(a.file) && a.format.empty()) {
+    return "from standard input --format is needed: it has no extension";
+  }
+  return "";
+}
+
+std::string CheckExport(const Arguments& a) {
+  return a.ids_file.empty() || a.format == "npy" ? "" : "--ids goes with --format npy only";
+}
+
+}  // namespace
+
+void AddReading(CommandLine& line) {
+  Arguments& a = line.arguments;
+  CLI::App* get = AddStoreCommand(line, "get", "show one memory", Get, CheckGet);
+  AddIds(get, a, "of the memory", false);
+  AddKeys(get, a, "of the memory", false);
+  get->footer("Exactly one of --id and --key is needed.");
+
+  CLI::App* search =
+      AddStoreCommand(line, "search", "find the nearest memories", Search, CheckSearch);
+  AddText(search, "--vector", a.vector, "JSON array");
+  AddText(search, "--vectors", a.file, "file of queries; - is standard input, with --format");
+  AddIds(search, a, "search with the embedding of this memory, which is a hit itself", false);
+  search->add_option("--format", a.format, "of --vectors; without it the extension tells")
+      ->check(CLI::IsMember({"npy", "fvecs", "f16"}));
+  search->add_option("--dim", a.dimension, "floats per query, only to be checked")
+      ->transform(WholeNumber(1, kMaxDimension));
+  AddHits(search, a);
+  search->add_option("--min-score", a.min_score, "only hits of this score or higher");
+  search->add_option("--mode", a.mode, "how; exact is the only one yet")
+      ->check(CLI::IsMember({"exact"}))
+      ->capture_default_str();
+  search->add_flag("--plain", a.plain, "the plain scan, which is the only one yet");
+  search->add_flag("--payload", a.payload, "payloads in the JSON answers, too");
+  search->footer("Exactly one of --vector, --vectors and --id is needed.");
+
+  CLI::App* out =
+      AddStoreCommand(line, "export", "write all memories to stdout", Export, CheckExport);
+  out->add_option("--format", a.format, "jsonl unless said; npy: the embeddings alone")
+      ->check(CLI::IsMember({"jsonl", "npy"}));
+  AddText(out, "--ids", a.ids_file, "with npy: the file to write the ids of its rows to");
+
+  CLI::App* bench = AddStoreCommand(line, "bench", "time searches of the store", Bench);
+  AddHits(bench, a);
+  bench->add_option("--seconds", a.seconds, "how long")
+      ->check(CLI::Range(0.01, 3600.0))
+      ->capture_default_str();
+}
+
+}  // namespace engram::cli

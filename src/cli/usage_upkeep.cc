@@ -1,0 +1,18 @@
+// The options of the commands about a store as a whole, and about the program.
+#include "cli/command_line.h"
+
+namespace engram::cli {
+
+void AddUpkeep(CommandLine& line) {
+  Arguments& a = line.arguments;
+  AddStoreCommand(line, "stats", "numbers about a store", Stats);
+  AddStoreCommand(line, "verify", "check a store; exit 3 means damage", Verify);
+  AddStoreCommand(line, "compact", "give back the space of dead rows", Compact);
+  CLI::App* backup =
+      AddStoreCommand(line, "backup", "copy a store that no other process writes to", Backup);
+  AddText(backup, "DIRECTORY", a.directory, "where to; must not exist")->required();
+  CLI::App* version = AddCommand(line, "version", "which library this is", ShowVersion);
+  version->add_flag("--kernels", a.kernels, "list the compute kernels");
+}
+
+}  // namespace engram::cli
