@@ -224,9 +224,10 @@ absl::Status Committer::AddForget(const Change& change, CommitRequest& request) 
   if (heads_.contains(change.id)) return absl::OkStatus();  // this very group has used it
   ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> head, FindHead(change.id));
   if (!head.has_value() || *head != change.unused_since->head) return absl::OkStatus();
-  ENGRAM_ASSIGN_OR_RETURN(const Strength strength,
-                          ReadStrengthOf(*state_.database, rocksdb::ReadOptions(), change.id));
-  if (strength != change.unused_since->strength) return absl::OkStatus();
+  ENGRAM_ASSIGN_OR_RETURN(
+      const std::vector<Strength> strengths,
+      ReadStrengthsOf(*state_.database, rocksdb::ReadOptions(), {&change.id, 1}));
+  if (strengths[0] != change.unused_since->strength) return absl::OkStatus();
   ++request.forgotten;
   return AddDelete(change);
 }

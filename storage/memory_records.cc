@@ -6,19 +6,22 @@
 #include "storage/base/status.h"
 
 namespace engram::storage {
-namespace {
 
-rocksdb::Status ReadRecord(const Database& database, const rocksdb::ReadOptions& options,
-                           std::uint64_t id, RecordKind kind, std::string* value) {
-  return database.db().Get(options, database.family(Family::kRecords), RecordKey(id, kind), value);
+FoundValues::FoundValues(const Database& database, const rocksdb::ReadOptions& options,
+                         Family family, const std::vector<std::string>& keys)
+    : values_(keys.size()), statuses_(keys.size()) {
+  if (keys.empty()) return;
+  const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
+  database.db().MultiGet(options, database.family(family), keys.size(), slices.data(),
+                         values_.data(), statuses_.data());
 }
-
-}  // namespace
 
 absl::StatusOr<PayloadRecord> ReadPayloadOf(const Database& database,
                                             const rocksdb::ReadOptions& options, std::uint64_t id,
                                             std::string* value) {
-  const rocksdb::Status status = ReadRecord(database, options, id, RecordKind::kPayload, value);
+  const rocksdb::Status status =
+      database.db().Get(options, database.family(Family::kRecords),
+                        RecordKey(id, RecordKind::kPayload), value);
   if (status.IsNotFound()) {
     return absl::DataLossError(absl::StrFormat("the payload of id %d is missing", id));
   }
@@ -28,20 +31,35 @@ absl::StatusOr<PayloadRecord> ReadPayloadOf(const Database& database,
   return *record;
 }
 
-absl::StatusOr<Strength> ReadStrengthOf(const Database& database,
-                                        const rocksdb::ReadOptions& options, std::uint64_t id) {
-  std::string value;
-  ENGRAM_ASSIGN_OR_RETURN(const PayloadRecord put, ReadPayloadOf(database, options, id, &value));
-  Strength strength{.value = 1.0, .last_use = put.put_at};
-  const rocksdb::Status status = ReadRecord(database, options, id, RecordKind::kStrength, &value);
-  if (status.IsNotFound()) return strength;
-  ENGRAM_RETURN_IF_ERROR(FromRocks(status, absl::StrFormat("reading the strength of id %d", id)));
-  const auto added = DecodeStrength(value);
-  if (!added.ok()) return Annotate(added.status(), absl::StrFormat("id %d", id));
-  const std::uint64_t sum = std::min(kStrengthOne + added->added, kMaxStrengthAdded);
-  strength.value = static_cast<double>(sum) / static_cast<double>(kStrengthOne);
-  strength.last_use = std::max(put.put_at.value_or(added->last_use), added->last_use);
-  return strength;
+absl::StatusOr<std::vector<Strength>> ReadStrengthsOf(const Database& database,
+                                                      const rocksdb::ReadOptions& options,
+                                                      absl::Span<const std::uint64_t> ids) {
+  std::vector<std::string> keys;
+  for (const std::uint64_t id : ids) {
+    keys.push_back(RecordKey(id, RecordKind::kPayload));
+    keys.push_back(RecordKey(id, RecordKind::kStrength));
+  }
+  const FoundValues found(database, options, Family::kRecords, keys);
+  std::vector<Strength> strengths;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::string whose = absl::StrFormat("id %d", ids[i]);
+    const rocksdb::Status& put = found.status(2 * i);
+    const rocksdb::Status& reinforced = found.status(2 * i + 1);
+    if (put.IsNotFound()) return absl::DataLossError("the payload of " + whose + " is missing");
+    ENGRAM_RETURN_IF_ERROR(FromRocks(put, "reading the payload of " + whose));
+    const auto record = DecodePayload(found.value(2 * i));
+    if (!record.ok()) return Annotate(record.status(), whose);
+    Strength& strength = strengths.emplace_back();
+    strength.last_use = record->put_at;
+    if (reinforced.IsNotFound()) continue;
+    ENGRAM_RETURN_IF_ERROR(FromRocks(reinforced, "reading the strength of " + whose));
+    const auto added = DecodeStrength(found.value(2 * i + 1));
+    if (!added.ok()) return Annotate(added.status(), whose);
+    const std::uint64_t sum = std::min(kStrengthOne + added->added, kMaxStrengthAdded);
+    strength.value = static_cast<double>(sum) / static_cast<double>(kStrengthOne);
+    strength.last_use = std::max(strength.last_use.value_or(added->last_use), added->last_use);
+  }
+  return strengths;
 }
 
 }  // namespace engram::storage

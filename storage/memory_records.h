@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "rocksdb/options.h"
 #include "storage/database.h"
 #include "storage/format/record_format.h"
@@ -21,6 +24,21 @@ struct Strength {
   friend bool operator==(const Strength&, const Strength&) = default;
 };
 
+// The values of several keys of one family, read together. Belongs to one thread.
+class FoundValues {
+ public:
+  FoundValues(const Database& database, const rocksdb::ReadOptions& options, Family family,
+              const std::vector<std::string>& keys);
+
+  const rocksdb::Status& status(std::size_t i) const { return statuses_[i]; }
+  // Precondition: status(i) is ok.
+  std::string_view value(std::size_t i) const { return values_[i].ToStringView(); }
+
+ private:
+  std::vector<rocksdb::PinnableSlice> values_;
+  std::vector<rocksdb::Status> statuses_;
+};
+
 // For both: the memory lives. Errors: kDataLoss naming the id when its payload is missing or
 // a record is damaged.
 
@@ -28,9 +46,10 @@ struct Strength {
 absl::StatusOr<PayloadRecord> ReadPayloadOf(const Database& database,
                                             const rocksdb::ReadOptions& options, std::uint64_t id,
                                             std::string* value);
-// Returns: 1 and what reinforcement has added, and the last use.
-absl::StatusOr<Strength> ReadStrengthOf(const Database& database,
-                                        const rocksdb::ReadOptions& options, std::uint64_t id);
+// Returns: of each, 1 and what reinforcement has added, and the last use.
+absl::StatusOr<std::vector<Strength>> ReadStrengthsOf(const Database& database,
+                                                      const rocksdb::ReadOptions& options,
+                                                      absl::Span<const std::uint64_t> ids);
 
 }  // namespace engram::storage
 

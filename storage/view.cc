@@ -73,15 +73,26 @@ rocksdb::ReadOptions View::Options(bool verify) const {
 }
 
 absl::StatusOr<MemoryHead> View::FindHead(std::uint64_t id, bool verify) const {
-  std::string value;
-  const rocksdb::Status status = parts_.database->db().Get(
-      Options(verify), parts_.database->family(Family::kIds), HeadKey(id), &value);
-  if (status.IsNotFound()) return NoSuchId(id);
-  ENGRAM_RETURN_IF_ERROR(FromRocks(status, absl::StrFormat("reading the head of id %d", id)));
-  const auto head = DecodeMemoryHead(value);
-  if (!head.ok()) return Annotate(head.status(), absl::StrFormat("id %d", id));
-  if (!head->live) return NoSuchId(id);
-  return *head;
+  ENGRAM_ASSIGN_OR_RETURN(const auto heads, FindHeads({&id, 1}, verify));
+  return heads[0];
+}
+
+absl::StatusOr<std::vector<MemoryHead>> View::FindHeads(absl::Span<const std::uint64_t> ids,
+                                                        bool verify) const {
+  std::vector<std::string> keys;
+  for (const std::uint64_t id : ids) keys.push_back(HeadKey(id));
+  const FoundValues found(*parts_.database, Options(verify), Family::kIds, keys);
+  std::vector<MemoryHead> heads;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (found.status(i).IsNotFound()) return NoSuchId(ids[i]);
+    ENGRAM_RETURN_IF_ERROR(
+        FromRocks(found.status(i), absl::StrFormat("reading the head of id %d", ids[i])));
+    const auto head = DecodeMemoryHead(found.value(i));
+    if (!head.ok()) return Annotate(head.status(), absl::StrFormat("id %d", ids[i]));
+    if (!head->live) return NoSuchId(ids[i]);
+    heads.push_back(*head);
+  }
+  return heads;
 }
 
 absl::StatusOr<std::string> View::ReadPayload(std::uint64_t id, bool verify) const {
@@ -92,7 +103,13 @@ absl::StatusOr<std::string> View::ReadPayload(std::uint64_t id, bool verify) con
 }
 
 absl::StatusOr<Strength> View::ReadStrength(std::uint64_t id, bool verify) const {
-  return ReadStrengthOf(*parts_.database, Options(verify), id);
+  ENGRAM_ASSIGN_OR_RETURN(const auto strengths, ReadStrengths({&id, 1}, verify));
+  return strengths[0];
+}
+
+absl::StatusOr<std::vector<Strength>> View::ReadStrengths(absl::Span<const std::uint64_t> ids,
+                                                          bool verify) const {
+  return ReadStrengthsOf(*parts_.database, Options(verify), ids);
 }
 
 absl::StatusOr<std::uint64_t> View::FindIdOfNode(std::uint32_t node, bool verify) const {

@@ -83,11 +83,16 @@ class View {
 
   // Returns: the memory's head if it lives, kNotFound naming the id if not.
   absl::StatusOr<MemoryHead> FindHead(std::uint64_t id, bool verify) const;
+  // As FindHead for each, together.
+  absl::StatusOr<std::vector<MemoryHead>> FindHeads(absl::Span<const std::uint64_t> ids,
+                                                    bool verify) const;
   absl::StatusOr<std::string> ReadPayload(std::uint64_t id, bool verify) const;
   // Returns: the id that has `node`, living or not.
   absl::StatusOr<std::uint64_t> FindIdOfNode(std::uint32_t node, bool verify) const;
   // Returns: 1 and what reinforcement added, and the last use.
   absl::StatusOr<Strength> ReadStrength(std::uint64_t id, bool verify) const;
+  absl::StatusOr<std::vector<Strength>> ReadStrengths(absl::Span<const std::uint64_t> ids,
+                                                      bool verify) const;
   absl::StatusOr<std::vector<std::string>> ReadKeys(std::uint64_t id, bool verify) const;
   absl::StatusOr<std::uint64_t> FindKey(std::string_view key, bool verify) const;
 

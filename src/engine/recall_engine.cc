@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <unordered_set>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "engine/associations.h"
 #include "engine/top_k.h"
 #include "recall/strength.h"
@@ -15,13 +15,6 @@ namespace engram::engine {
 namespace {
 
 constexpr float kNoSimilarity = std::numeric_limits<float>::quiet_NaN();
-
-// A memory that may be recalled.
-struct Candidate {
-  std::uint32_t node = 0;
-  float activation = 0.0f;  // as it arrived
-  std::optional<storage::RowPlace> place;
-};
 
 class RecallRun {
  public:
@@ -57,7 +50,7 @@ class RecallRun {
     if (!input_.cue.has_value()) return absl::OkStatus();
     // Memories that look like the cue can be hits without being seeds.
     SearchOptions search = options_.seeds;
-    search.k = std::max(search.k, options_.k);
+    search.k = SearchDepth();
     ENGRAM_ASSIGN_OR_RETURN(
         auto found, ExactSearch(input_.view, input_.kernels, input_.metric, search, input_.threads,
                                 absl::MakeConstSpan(&*input_.cue, 1)));
@@ -69,13 +62,14 @@ class RecallRun {
   absl::StatusOr<std::vector<recall::NodeSeed>> Seeds() {
     std::vector<recall::NodeSeed> seeds;
     std::vector<float> scores;
-    for (const Hit& hit : similar_) {
-      ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head,
-                              input_.view.FindHead(hit.id, verify_));
-      similar_nodes_.push_back(head.node);
-      if (scores.size() == options_.seeds.k) continue;
-      scores.push_back(hit.score);
-      seeds.push_back({.node = head.node});
+    std::vector<std::uint64_t> ids;
+    for (const Hit& hit : similar_) ids.push_back(hit.id);
+    ENGRAM_ASSIGN_OR_RETURN(const auto heads, input_.view.FindHeads(ids, verify_));
+    for (const storage::MemoryHead& head : heads) similar_nodes_.push_back(head.node);
+    const std::size_t similar = std::min<std::size_t>(similar_.size(), options_.seeds.k);
+    for (std::size_t i = 0; i < similar; ++i) {
+      scores.push_back(similar_[i].score);
+      seeds.push_back({.node = similar_nodes_[i]});
     }
     const std::vector<double> activations =
         recall::SeedActivations(scores, options_.seed_sharpness);
@@ -83,10 +77,10 @@ class RecallRun {
     std::vector<MemoryId> named(options_.named.begin(), options_.named.end());
     std::sort(named.begin(), named.end());
     named.erase(std::unique(named.begin(), named.end()), named.end());
-    for (const MemoryId id : named) {
-      ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head, input_.view.FindHead(id, verify_));
-      seeds.push_back(
-          {.node = head.node, .activation = recall::NamedActivation(options_, Degree(head.node))});
+    ENGRAM_ASSIGN_OR_RETURN(const auto named_heads, input_.view.FindHeads(named, verify_));
+    for (const storage::MemoryHead& head : named_heads) {
+      seeds.push_back({.node = head.node,
+                       .activation = recall::NamedActivation(options_, Degree(head.node))});
     }
     return seeds;
   }
@@ -106,84 +100,58 @@ class RecallRun {
     return degree;
   }
 
-  // The reached nodes as a heap by activation, and those that the search found besides.
+  // The candidates: what the search found, and what spreading reached.
   void CollectCandidates() {
-    heap_.assign(spreading_.nodes().begin(), spreading_.nodes().end());
-    std::make_heap(heap_.begin(), heap_.end(), LessActive());
-    for (const std::uint32_t node : similar_nodes_) {
-      if (!(spreading_.activation(node) > 0.0f)) silent_.push_back(node);
-    }
-  }
-
-  struct ByActivation {
-    const recall::Spreading* spreading;
-    bool operator()(std::uint32_t a, std::uint32_t b) const {
-      const float x = spreading->activation(a), y = spreading->activation(b);
-      return x < y || (x == y && a > b);
-    }
-  };
-  ByActivation LessActive() const { return {&spreading_}; }
-
-  // Returns: the next candidate, the most active first; nullopt when there are no more.
-  std::optional<Candidate> Next() {
-    while (!heap_.empty()) {
-      std::pop_heap(heap_.begin(), heap_.end(), LessActive());
-      const std::uint32_t node = heap_.back();
-      heap_.pop_back();
-      Candidate candidate{node, spreading_.activation(node), ids_.Place(node)};
-      if (candidate.place.has_value() || options_.include_bare) return candidate;
-    }
-    if (silent_.empty()) return std::nullopt;
-    const std::uint32_t node = silent_.back();
-    silent_.pop_back();
-    return Candidate{node, 0.0f, ids_.Place(node)};
-  }
-
-  absl::StatusOr<float> Similarity(const Candidate& candidate) const {
-    if (!input_.cue.has_value() || !candidate.place.has_value()) return kNoSimilarity;
-    ENGRAM_RETURN_IF_ERROR(input_.view.ReadySlice(candidate.place->slice, verify_));
-    return ScoreRow(input_.kernels, input_.metric, *input_.cue,
-                    input_.view.slice(candidate.place->slice), candidate.place->index);
+    similar_set_.insert(similar_nodes_.begin(), similar_nodes_.end());
+    reached_.assign(spreading_.nodes().begin(), spreading_.nodes().end());
   }
 
   // What all activations are divided by: the greatest of a memory with an embedding; of all,
   // where none has one.
-  float ActivationUnit() {
-    float most = 0.0f;
-    std::vector<std::uint32_t> passed;
-    while (!heap_.empty() && most == 0.0f) {
-      std::pop_heap(heap_.begin(), heap_.end(), LessActive());
-      const std::uint32_t node = heap_.back();
-      heap_.pop_back();
-      passed.push_back(node);
-      if (ids_.Place(node).has_value()) most = spreading_.activation(node);
+  float ActivationUnit() const {
+    float of_rows = 0.0f, of_all = 0.0f;
+    for (const std::uint32_t node : spreading_.nodes()) {
+      const float activation = spreading_.activation(node);
+      of_all = std::max(of_all, activation);
+      if (activation > of_rows && ids_.Place(node).has_value()) of_rows = activation;
     }
-    if (most == 0.0f && !passed.empty()) most = spreading_.activation(passed.front());
-    for (const std::uint32_t node : passed) {
-      heap_.push_back(node);
-      std::push_heap(heap_.begin(), heap_.end(), LessActive());
-    }
-    return most;
+    return of_rows > 0.0f ? of_rows : of_all;
   }
 
-  // What candidate `c` could score at most where no similarity term is above 1.
-  float Bound(const Candidate& c) const {
-    const float activation = unit_ > 0.0f ? c.activation / unit_ : 0.0f;
-    return 1.0f + options_.activation_weight * activation;
+  float Activation(std::uint32_t node) const {
+    return unit_ > 0.0f ? spreading_.activation(node) / unit_ : 0.0f;
   }
 
-  absl::StatusOr<Scored> Look(const Candidate& candidate) const {
+  // Returns: the candidate that the search found as number `i`.
+  absl::StatusOr<Scored> LookAtSimilar(std::size_t i) const {
     Scored scored;
-    scored.node = candidate.node;
-    if (candidate.place.has_value()) {
-      ENGRAM_RETURN_IF_ERROR(input_.view.ReadySlice(candidate.place->slice, verify_));
-      scored.memory.id = input_.view.slice(candidate.place->slice).ids[candidate.place->index];
-    } else {
-      ENGRAM_ASSIGN_OR_RETURN(scored.memory.id, ids_.Id(candidate.node));
-    }
-    ENGRAM_ASSIGN_OR_RETURN(scored.memory.similarity, Similarity(candidate));
-    scored.memory.activation = unit_ > 0.0f ? candidate.activation / unit_ : 0.0f;
+    scored.node = similar_nodes_[i];
+    scored.memory.id = similar_[i].id;
+    scored.memory.similarity = similar_[i].score;
+    scored.memory.activation = Activation(scored.node);
     return scored;
+  }
+
+  // Returns: a reached candidate; nullopt when it may not be a hit.
+  absl::StatusOr<std::optional<Scored>> LookAtReached(std::uint32_t node) const {
+    const auto place = ids_.Place(node);
+    if (!place.has_value() && !options_.include_bare) return std::optional<Scored>();
+    Scored scored;
+    scored.node = node;
+    scored.memory.activation = Activation(node);
+    scored.memory.similarity = kNoSimilarity;
+    if (!place.has_value()) {
+      ENGRAM_ASSIGN_OR_RETURN(scored.memory.id, ids_.Id(node));
+      return std::optional<Scored>(std::move(scored));
+    }
+    ENGRAM_RETURN_IF_ERROR(input_.view.ReadySlice(place->slice, verify_));
+    const storage::RowSlice slice = input_.view.slice(place->slice);
+    scored.memory.id = slice.ids[place->index];
+    if (input_.cue.has_value()) {
+      scored.memory.similarity =
+          ScoreRow(input_.kernels, input_.metric, *input_.cue, slice, place->index);
+    }
+    return std::optional<Scored>(std::move(scored));
   }
 
   absl::Status Rank() {
@@ -197,33 +165,74 @@ class RecallRun {
     return stops_early ? RankBest() : RankAll(by_ratio);
   }
 
+  // The greatest similarity term that a memory can have which the search did not find.
+  float BoundOfTerm() const {
+    const bool full = similar_.size() == SearchDepth() && !similar_.empty();
+    const float term = !input_.cue.has_value() ? 0.0f
+                       : full                  ? scale_.Term(similar_.back().score)
+                                               : 1.0f;
+    return options_.include_bare ? std::max(term, 0.0f) : term;
+  }
+
+  std::uint32_t SearchDepth() const { return std::max(options_.seeds.k, options_.k); }
+
+  void Keep(Scored scored, std::vector<Scored>& best) const {
+    scored.memory.score = recall::BlendedScore(options_, scale_, scored.memory.similarity,
+                                               scored.memory.activation, 1.0f);
+    if (best.size() == options_.k) {
+      if (!BetterScored(scored, best.front())) return;
+      std::pop_heap(best.begin(), best.end(), BetterScored);
+      best.pop_back();
+    }
+    best.push_back(std::move(scored));
+    std::push_heap(best.begin(), best.end(), BetterScored);
+  }
+
   absl::Status RankBest() {
     std::vector<Scored> best;  // a heap, the worst in front
-    while (const auto candidate = Next()) {
-      const bool full = best.size() == options_.k;
-      // The candidates come by descending activation, and so by descending bound.
-      if (full && Bound(*candidate) < best.front().memory.score) break;
-      ENGRAM_ASSIGN_OR_RETURN(Scored next, Look(*candidate));
-      next.memory.score = recall::BlendedScore(options_, scale_, next.memory.similarity,
-                                               next.memory.activation, 1.0f);
-      if (full) {
-        if (!BetterScored(next, best.front())) continue;
-        std::pop_heap(best.begin(), best.end(), BetterScored);
-        best.pop_back();
-      }
-      best.push_back(std::move(next));
-      std::push_heap(best.begin(), best.end(), BetterScored);
+    for (std::size_t i = 0; i < similar_.size(); ++i) {
+      ENGRAM_ASSIGN_OR_RETURN(Scored scored, LookAtSimilar(i));
+      Keep(std::move(scored), best);
+    }
+    const float term = BoundOfTerm();
+    const auto can_enter = [&](std::uint32_t node) {
+      return best.size() < options_.k ||
+             term + options_.activation_weight * Activation(node) >= best.front().memory.score;
+    };
+    // A heap by activation, and so by what they can score: most are never taken from it.
+    const auto less_active = [this](std::uint32_t a, std::uint32_t b) {
+      return spreading_.activation(a) < spreading_.activation(b);
+    };
+    std::erase_if(reached_, [&](std::uint32_t node) { return !can_enter(node); });
+    std::make_heap(reached_.begin(), reached_.end(), less_active);
+    for (; !reached_.empty() && can_enter(reached_.front()); reached_.pop_back()) {
+      std::pop_heap(reached_.begin(), reached_.end(), less_active);
+      if (similar_set_.contains(reached_.back())) continue;
+      ENGRAM_ASSIGN_OR_RETURN(std::optional<Scored> scored, LookAtReached(reached_.back()));
+      if (scored.has_value()) Keep(*std::move(scored), best);
     }
     ENGRAM_RETURN_IF_ERROR(SetStrengths(best));
     return Answer(std::move(best));
   }
 
-  absl::Status RankAll(bool by_ratio) {
+  absl::StatusOr<std::vector<Scored>> LookAtAll() const {
     std::vector<Scored> all;
+    for (std::size_t i = 0; i < similar_.size(); ++i) {
+      ENGRAM_ASSIGN_OR_RETURN(all.emplace_back(), LookAtSimilar(i));
+    }
+    for (const std::uint32_t node : reached_) {
+      if (similar_set_.contains(node)) continue;
+      ENGRAM_ASSIGN_OR_RETURN(std::optional<Scored> scored, LookAtReached(node));
+      if (scored.has_value()) all.push_back(*std::move(scored));
+    }
+    return all;
+  }
+
+  absl::Status RankAll(bool by_ratio) {
+    ENGRAM_ASSIGN_OR_RETURN(std::vector<Scored> all, LookAtAll());
     float least = std::numeric_limits<float>::infinity(), most = -least;
-    while (const auto candidate = Next()) {
-      ENGRAM_ASSIGN_OR_RETURN(all.emplace_back(), Look(*candidate));
-      const float similarity = all.back().memory.similarity;
+    for (const Scored& scored : all) {
+      const float similarity = scored.memory.similarity;
       if (!std::isfinite(similarity)) continue;
       least = std::min(least, similarity);
       most = std::max(most, similarity);
@@ -231,8 +240,9 @@ class RecallRun {
     if (!by_ratio) scale_ = recall::SimilarityScale::ByPlace(least, most);
     if (options_.strength_weight != 0.0f) ENGRAM_RETURN_IF_ERROR(SetStrengths(all));
     for (Scored& scored : all) {
-      scored.memory.score = recall::BlendedScore(options_, scale_, scored.memory.similarity,
-                                                 scored.memory.activation, scored.memory.strength);
+      scored.memory.score =
+          recall::BlendedScore(options_, scale_, scored.memory.similarity,
+                               scored.memory.activation, scored.memory.strength);
     }
     const std::size_t k = std::min<std::size_t>(options_.k, all.size());
     std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(k), all.end(),
@@ -243,11 +253,10 @@ class RecallRun {
   }
 
   absl::Status SetStrengths(std::vector<Scored>& scored) const {
-    std::vector<storage::Strength> strengths;
-    for (const Scored& one : scored) {
-      ENGRAM_ASSIGN_OR_RETURN(strengths.emplace_back(),
-                              input_.view.ReadStrength(one.memory.id, verify_));
-    }
+    std::vector<std::uint64_t> ids;
+    for (const Scored& one : scored) ids.push_back(one.memory.id);
+    ENGRAM_ASSIGN_OR_RETURN(const std::vector<storage::Strength> strengths,
+                            input_.view.ReadStrengths(ids, verify_));
     const std::vector<float> values =
         recall::StrengthsAt(input_.kernels, options_.strength, input_.now, strengths);
     for (std::size_t i = 0; i < scored.size(); ++i) scored[i].memory.strength = values[i];
@@ -272,8 +281,8 @@ class RecallRun {
   recall::Spreading spreading_;
   std::vector<Hit> similar_;  // what the search found, best first
   std::vector<std::uint32_t> similar_nodes_;
-  std::vector<std::uint32_t> heap_;    // reached nodes, the most active in front
-  std::vector<std::uint32_t> silent_;  // found by the search alone
+  std::unordered_set<std::uint32_t> similar_set_;
+  std::vector<std::uint32_t> reached_;
   recall::SimilarityScale scale_;
   float unit_ = 0.0f;
   RecallResults results_;
