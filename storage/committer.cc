@@ -88,6 +88,7 @@ absl::Status Committer::AddRequest(CommitRequest& request) {
   for (const Change& change : request.changes) {
     ENGRAM_RETURN_IF_ERROR(AddChange(change, request));
   }
+  ENGRAM_RETURN_IF_ERROR(LearnNodes(request));
   for (const EdgePut& edge : request.edges) ENGRAM_RETURN_IF_ERROR(AddEdge(edge, request));
   return absl::OkStatus();
 }

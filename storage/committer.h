@@ -59,6 +59,9 @@ class Committer {
   // committer_edges.cc
   absl::Status AddEdge(const EdgePut& edge, CommitRequest& request);
   absl::Status AddEdgeDeletion(const Change& change);
+  // Reads the heads of the ends of many edges in one walk, for NodeOfEnd().
+  absl::Status LearnNodes(CommitRequest& request);
+  NodesOfLiving* KnownFor(CommitRequest& request);
   // The node of an end of an edge; makes the memory if the rules say so.
   absl::StatusOr<std::uint32_t> NodeOfEnd(std::uint64_t id, const EdgePut& edge,
                                           CommitRequest& request);

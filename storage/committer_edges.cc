@@ -1,13 +1,22 @@
 // The half of Committer that changes edges: ends are looked up, and changes become
 // numbered events.
 #include <algorithm>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
 #include "storage/committer.h"
 
 namespace engram::storage {
+namespace {
+
+// So many edges of one request are worth a walk over heads.
+constexpr std::size_t kManyEdges = 4096;
+constexpr int kNearEntries = 8;
+
+}  // namespace
 
 absl::StatusOr<std::uint32_t> Committer::NodeOfMissing(std::uint64_t id, const EdgePut& edge,
                                                        CommitRequest& request) {
@@ -23,15 +32,47 @@ absl::StatusOr<std::uint32_t> Committer::NodeOfMissing(std::uint64_t id, const E
   return head->node;
 }
 
-absl::StatusOr<std::uint32_t> Committer::NodeOfEnd(std::uint64_t id, const EdgePut& edge,
-                                                   CommitRequest& request) {
+NodesOfLiving* Committer::KnownFor(CommitRequest& request) {
   // A deletion of this very group is not in the state's count yet.
+  if (deletions_ > 0) return nullptr;
   NodesOfLiving* known = request.known != nullptr ? request.known : &known_;
-  if (deletions_ > 0) known = nullptr;
-  if (known != nullptr && known->deletions != state_.deletions) {
+  if (known->deletions != state_.deletions) {
     known->nodes.clear();
     known->deletions = state_.deletions;
   }
+  return known;
+}
+
+absl::Status Committer::LearnNodes(CommitRequest& request) {
+  NodesOfLiving* known = KnownFor(request);
+  if (known == nullptr || request.edges.size() < kManyEdges) return absl::OkStatus();
+  std::vector<std::uint64_t> ids;
+  for (const EdgePut& edge : request.edges) {
+    for (const std::uint64_t id : {edge.from, edge.to}) {
+      if (!known->nodes.contains(id)) ids.push_back(id);
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  const std::unique_ptr<rocksdb::Iterator> it(state_.database->db().NewIterator(
+      rocksdb::ReadOptions(), state_.database->family(Family::kIds)));
+  for (const std::uint64_t id : ids) {
+    const std::string key = HeadKey(id);
+    // Where ids lie close, the next entry is nearer than a search for it.
+    int steps = 0;
+    while (it->Valid() && it->key().compare(key) < 0 && steps++ < kNearEntries) it->Next();
+    if (!it->Valid() || steps > kNearEntries || id == ids.front()) it->Seek(key);
+    if (!it->Valid() || it->key() != rocksdb::Slice(key)) continue;
+    const auto head = DecodeMemoryHead(it->value().ToStringView());
+    if (!head.ok()) return Annotate(head.status(), absl::StrFormat("id %d", id));
+    if (head->live) known->nodes.emplace(id, head->node);
+  }
+  return FromRocks(it->status(), "reading the ends of edges");
+}
+
+absl::StatusOr<std::uint32_t> Committer::NodeOfEnd(std::uint64_t id, const EdgePut& edge,
+                                                   CommitRequest& request) {
+  NodesOfLiving* known = KnownFor(request);
   if (known != nullptr) {
     const auto found = known->nodes.find(id);
     if (found != known->nodes.end()) return found->second;

@@ -19,14 +19,18 @@ constexpr std::uint64_t kEdgesPerBlock = std::uint64_t{1} << 22;
 
 // Calls `use(source, target)` once for every pair of nodes with an edge, by source.
 template <typename Use>
-void ForEachPair(const EdgeGraph& graph, std::uint32_t nodes, Use use) {
+void ForEachPair(const std::vector<EdgeSpan>& out, Use use) {
   constexpr std::uint32_t kNobody = std::numeric_limits<std::uint32_t>::max();
-  std::vector<std::uint32_t> last_source(nodes, kNobody);
-  for (std::uint32_t source = 0; source < nodes; ++source) {
-    const EdgeSpan out = graph.Out(source);
-    for (std::uint32_t i = 0; i < out.size; ++i) {
-      if (std::exchange(last_source[out.targets[i]], source) == source) continue;
-      use(source, out.targets[i]);
+  std::vector<std::uint32_t> last_source;
+  for (std::uint32_t source = 0; source < out.size(); ++source) {
+    const EdgeSpan& edges = out[source];
+    // Within one type no target comes twice.
+    const bool unique = edges.size == 0 || edges.type(0) == edges.type(edges.size - 1);
+    if (!unique && last_source.empty()) last_source.assign(out.size(), kNobody);
+    for (std::uint32_t i = 0; i < edges.size; ++i) {
+      const std::uint32_t target = edges.targets[i];
+      if (!unique && std::exchange(last_source[target], source) == source) continue;
+      use(source, target);
     }
   }
 }
@@ -60,13 +64,14 @@ EdgeFileWriter::~EdgeFileWriter() {
 }
 
 void EdgeFileWriter::TurnAround() {
+  out_.reserve(nodes_);
+  for (std::uint32_t node = 0; node < nodes_; ++node) out_.push_back(graph_.Out(node));
   in_offsets_.assign(std::size_t{nodes_} + 1, 0);
-  ForEachPair(graph_, nodes_,
-              [&](std::uint32_t, std::uint32_t target) { ++in_offsets_[target + 1]; });
+  ForEachPair(out_, [&](std::uint32_t, std::uint32_t target) { ++in_offsets_[target + 1]; });
   for (std::size_t i = 0; i < nodes_; ++i) in_offsets_[i + 1] += in_offsets_[i];
   in_sources_.resize(in_offsets_[nodes_]);
   std::vector<std::uint64_t> next(in_offsets_.begin(), in_offsets_.end() - 1);
-  ForEachPair(graph_, nodes_, [&](std::uint32_t source, std::uint32_t target) {
+  ForEachPair(out_, [&](std::uint32_t source, std::uint32_t target) {
     in_sources_[next[target]++] = source;
   });
 }
@@ -74,7 +79,7 @@ void EdgeFileWriter::TurnAround() {
 std::uint32_t EdgeFileWriter::EndOfBlock(std::uint32_t first) const {
   std::uint64_t edges = 0, sources = 0;
   for (std::uint32_t node = first; node < nodes_; ++node) {
-    edges += graph_.Out(node).size;
+    edges += out_[node].size;
     sources += in_offsets_[node + 1] - in_offsets_[node];
     const bool full = std::max(edges, sources) > kEdgesPerBlock || node - first >= kEdgesPerBlock;
     if (full && node > first) return node;
@@ -125,7 +130,7 @@ absl::Status EdgeFileWriter::WriteBlock(std::uint32_t first, std::uint32_t end) 
   std::vector<std::uint32_t> offsets{0}, targets, types;
   std::vector<float> weights, sums;
   for (std::uint32_t node = first; node < end; ++node) {
-    const EdgeSpan out = graph_.Out(node);
+    const EdgeSpan& out = out_[node];
     targets.insert(targets.end(), out.targets, out.targets + out.size);
     weights.insert(weights.end(), out.weights, out.weights + out.size);
     for (std::uint32_t i = 0; i < out.size; ++i) types.push_back(out.type(i));

@@ -49,6 +49,7 @@ class EdgeFileWriter {
   const std::uint32_t nodes_;
   EdgeFile file_;
   std::unique_ptr<rocksdb::SstFileWriter> writer_;
+  std::vector<EdgeSpan> out_;  // by node
   // The sources of every node, one after another.
   std::vector<std::uint64_t> in_offsets_;
   std::vector<std::uint32_t> in_sources_;

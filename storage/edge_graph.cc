@@ -1,7 +1,6 @@
 #include "storage/edge_graph.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "storage/base/status.h"
@@ -9,15 +8,17 @@
 namespace engram::storage {
 namespace {
 
-// What a run of events does to the edges out of one node, in their order.
-struct Delta {
-  struct Step {
-    EdgeEvent::Kind kind;  // kForget: nothing of before leads to `target`
-    std::uint32_t target, type;
-    float weight;
+// What one event does to the edges out of `from`.
+struct Step {
+  enum class Kind : std::uint8_t {
+    kPut,
+    kDelete,
+    kForget,  // no edge to `target` is left
+    kClear,   // no edge is left at all
   };
-  bool cleared = false;  // nothing of before is left
-  std::vector<Step> steps;
+  std::uint32_t from, target, type;
+  float weight;
+  Kind kind;
 };
 
 EdgeSpan BaseSpan(const MappedEdges& base, std::uint32_t node) {
@@ -25,130 +26,207 @@ EdgeSpan BaseSpan(const MappedEdges& base, std::uint32_t node) {
   return run == nullptr ? EdgeSpan{} : run->Out(node);
 }
 
-// What is left to say of one target when all steps are done.
-struct Outcome {
-  bool forgotten = false;  // edges of before are gone, but for `types`
-  std::vector<std::pair<std::uint32_t, std::optional<float>>> types;  // nullopt: no such edge
-
-  void Set(std::uint32_t type, std::optional<float> weight) {
-    for (auto& [known, value] : types) {
-      if (known != type) continue;
-      value = weight;
-      return;
+// Merges the edges of one node with steps. Its vectors are used for node after node.
+class NodeMerger {
+ public:
+  // `steps` are the node's, in their order; they are sorted. Writes what is left to `arena`
+  // from `at` on and returns how many edges those are.
+  std::uint32_t Merge(const EdgeSpan& before, absl::Span<Step> steps, EdgeArena& arena,
+                      std::size_t at) {
+    const bool cleared = CutAtClear(steps);
+    std::stable_sort(steps.begin(), steps.end(),
+                     [](const Step& a, const Step& b) { return a.target < b.target; });
+    hidden_.clear();
+    fresh_.clear();
+    for (std::size_t begin = 0, end = 0; begin < steps.size(); begin = end) {
+      while (end < steps.size() && steps[end].target == steps[begin].target) ++end;
+      Settle(steps.subspan(begin, end - begin));
     }
-    types.emplace_back(type, weight);
+    std::sort(fresh_.begin(), fresh_.end(), [](const Edge& a, const Edge& b) {
+      return std::pair(a.type, a.target) < std::pair(b.type, b.target);
+    });
+    const std::size_t first = at;
+    auto next = fresh_.begin();
+    for (std::uint32_t i = 0; i < (cleared ? 0 : before.size); ++i) {
+      const Edge edge{before.type(i), before.targets[i], before.weights[i]};
+      if (IsHidden(edge)) continue;
+      while (next != fresh_.end() &&
+             std::pair(next->type, next->target) < std::pair(edge.type, edge.target)) {
+        Append(*next++, arena, at++);
+      }
+      Append(edge, arena, at++);
+    }
+    while (next != fresh_.end()) Append(*next++, arena, at++);
+    return static_cast<std::uint32_t>(at - first);
   }
-  bool Hides(std::uint32_t type) const {
-    return forgotten || std::any_of(types.begin(), types.end(),
-                                    [&](const auto& known) { return known.first == type; });
+
+ private:
+  struct Edge {
+    std::uint32_t type, target;
+    float weight;
+  };
+  // An edge that is not what it was before; with `all`, every edge to the target.
+  struct Hidden {
+    std::uint32_t target, type;
+    bool all;
+  };
+
+  static void Append(const Edge& edge, EdgeArena& arena, std::size_t at) {
+    arena.targets[at] = edge.target;
+    arena.types[at] = edge.type;
+    arena.weights[at] = edge.weight;
   }
+
+  // Takes away the steps up to the last clear. Returns: whether there was one.
+  static bool CutAtClear(absl::Span<Step>& steps) {
+    for (std::size_t i = steps.size(); i > 0; --i) {
+      if (steps[i - 1].kind != Step::Kind::kClear) continue;
+      steps.remove_prefix(i);
+      return true;
+    }
+    return false;
+  }
+
+  // `steps` are to one target, in their order: what was last said of each type counts.
+  void Settle(absl::Span<const Step> steps) {
+    bool forgotten = false;
+    const std::size_t mine = hidden_.size();
+    for (std::size_t i = steps.size(); i > 0; --i) {
+      const Step& step = steps[i - 1];
+      if (step.kind == Step::Kind::kForget) {
+        forgotten = true;
+        break;
+      }
+      const bool known =
+          std::any_of(hidden_.begin() + static_cast<std::ptrdiff_t>(mine), hidden_.end(),
+                      [&](const Hidden& h) { return h.type == step.type; });
+      if (known) continue;
+      hidden_.push_back({step.target, step.type, false});
+      if (step.kind == Step::Kind::kPut) fresh_.push_back({step.type, step.target, step.weight});
+    }
+    if (forgotten) hidden_.push_back({steps[0].target, 0, true});
+  }
+
+  bool IsHidden(const Edge& edge) const {
+    auto it = std::lower_bound(
+        hidden_.begin(), hidden_.end(), edge.target,
+        [](const Hidden& hidden, std::uint32_t target) { return hidden.target < target; });
+    for (; it != hidden_.end() && it->target == edge.target; ++it) {
+      if (it->all || it->type == edge.type) return true;
+    }
+    return false;
+  }
+
+  std::vector<Hidden> hidden_;  // by target
+  std::vector<Edge> fresh_;
 };
-
-// `steps` are the node's, by target and then in their order.
-absl::flat_hash_map<std::uint32_t, Outcome> OutcomesOf(const std::vector<Delta::Step>& steps) {
-  absl::flat_hash_map<std::uint32_t, Outcome> outcomes;
-  for (const Delta::Step& step : steps) {
-    Outcome& outcome = outcomes[step.target];
-    if (step.kind == EdgeEvent::Kind::kForget) {
-      outcome = {.forgotten = true, .types = {}};
-    } else if (step.kind == EdgeEvent::Kind::kPut) {
-      outcome.Set(step.type, step.weight);
-    } else {
-      outcome.Set(step.type, std::nullopt);
-    }
-  }
-  return outcomes;
-}
-
-bool Before(const OutEdge& a, const OutEdge& b) {
-  return std::pair(a.type, a.target) < std::pair(b.type, b.target);
-}
-
-std::shared_ptr<const NodeEdges> Merge(const EdgeSpan& before, const Delta& delta) {
-  const auto outcomes = OutcomesOf(delta.steps);
-  std::vector<OutEdge> fresh;
-  for (const auto& [target, outcome] : outcomes) {
-    for (const auto& [type, weight] : outcome.types) {
-      if (weight.has_value()) fresh.push_back({type, target, *weight});
-    }
-  }
-  std::sort(fresh.begin(), fresh.end(), Before);
-  std::vector<OutEdge> kept;
-  kept.reserve(before.size);
-  for (std::uint32_t i = 0; i < (delta.cleared ? 0 : before.size); ++i) {
-    const OutEdge edge{before.type(i), before.targets[i], before.weights[i]};
-    const auto found = outcomes.find(edge.target);
-    if (found == outcomes.end() || !found->second.Hides(edge.type)) kept.push_back(edge);
-  }
-  std::vector<OutEdge> all(kept.size() + fresh.size());
-  std::merge(kept.begin(), kept.end(), fresh.begin(), fresh.end(), all.begin(), Before);
-  return std::make_shared<const NodeEdges>(all);
-}
 
 class Applier {
  public:
   Applier(const MappedEdges& base, EdgeOverlay& overlay) : base_(base), overlay_(overlay) {}
 
   void Apply(const EdgeEvent& event) {
-    if (event.kind == EdgeEvent::Kind::kForget) return Forget(event.from);
-    deltas_[event.from].steps.push_back({event.kind, event.to, event.type, event.weight});
-    if (event.kind == EdgeEvent::Kind::kPut) {
-      std::vector<std::uint32_t>& sources = overlay_.sources[event.to];
-      if (sources.empty() || sources.back() != event.from) sources.push_back(event.from);
+    switch (event.kind) {
+      case EdgeEvent::Kind::kPut:
+        steps_.push_back({event.from, event.to, event.type, event.weight, Step::Kind::kPut});
+        added_.emplace_back(event.to, event.from);
+        break;
+      case EdgeEvent::Kind::kDelete:
+        steps_.push_back({event.from, event.to, event.type, 0.0f, Step::Kind::kDelete});
+        break;
+      case EdgeEvent::Kind::kForget: Forget(event.from); break;
     }
   }
 
   void Finish() {
-    for (const auto& [node, delta] : deltas_) {
-      auto& list = overlay_.lists[node];
-      const EdgeSpan before = list == nullptr ? BaseSpan(base_, node) : list->span();
-      auto merged = Merge(before, delta);
-      overlay_.edges = overlay_.edges - before.size + merged->span().size;
-      list = std::move(merged);
-    }
+    std::stable_sort(steps_.begin(), steps_.end(),
+                     [](const Step& a, const Step& b) { return a.from < b.from; });
+    std::size_t most = 0;
+    ForEachNode(
+        [&](std::uint32_t node, absl::Span<Step> steps) { most += Now(node).size + steps.size(); });
+    const auto arena = std::make_shared<EdgeArena>(most);
+    NodeMerger merger;
+    std::size_t at = 0;
+    ForEachNode([&](std::uint32_t node, absl::Span<Step> steps) {
+      const EdgeSpan before = Now(node);
+      const std::uint32_t size = merger.Merge(before, steps, *arena, at);
+      overlay_.edges = overlay_.edges - before.size + size;
+      overlay_.lists[node] = {.span = {.targets = arena->targets.get() + at,
+                                       .weights = arena->weights.get() + at,
+                                       .types = arena->types.get() + at,
+                                       .type_bytes = sizeof(std::uint32_t),
+                                       .size = size,
+                                       .sum = SumOfWeights({arena->weights.get() + at, size})},
+                              .arena = arena};
+      at += size;
+    });
+    AddSources();
   }
 
  private:
-  void Forget(std::uint32_t node) {
-    deltas_[node] = {.cleared = true, .steps = {}};
-    const auto forget_in = [&](std::uint32_t source) {
-      deltas_[source].steps.push_back({EdgeEvent::Kind::kForget, node, 0, 0.0f});
-    };
-    if (const EdgeRun* run = base_.Find(node); run != nullptr) {
-      for (const std::uint32_t source : run->Sources(node)) forget_in(source);
+  template <typename Use>
+  void ForEachNode(Use use) {
+    const absl::Span<Step> steps = absl::MakeSpan(steps_);
+    for (std::size_t begin = 0, end = 0; begin < steps.size(); begin = end) {
+      while (end < steps.size() && steps[end].from == steps[begin].from) ++end;
+      use(steps[begin].from, steps.subspan(begin, end - begin));
     }
-    const auto found = overlay_.sources.find(node);
-    if (found == overlay_.sources.end()) return;
-    for (const std::uint32_t source : found->second) forget_in(source);
-    overlay_.sources.erase(found);
+  }
+
+  EdgeSpan Now(std::uint32_t node) const {
+    const auto known = overlay_.lists.find(node);
+    return known == overlay_.lists.end() ? BaseSpan(base_, node) : known->second.span;
+  }
+
+  void AddSources() {
+    std::sort(added_.begin(), added_.end());
+    added_.erase(std::unique(added_.begin(), added_.end()), added_.end());
+    if (!added_.empty()) overlay_.Add(std::exchange(added_, {}));
+  }
+
+  void Forget(std::uint32_t node) {
+    AddSources();  // so that what was put before is seen
+    std::vector<std::uint32_t> sources;
+    if (const EdgeRun* run = base_.Find(node); run != nullptr) {
+      sources.assign(run->Sources(node).begin(), run->Sources(node).end());
+    }
+    overlay_.AppendAdded(node, &sources);
+    steps_.push_back({node, 0, 0, 0.0f, Step::Kind::kClear});
+    for (const std::uint32_t source : sources) {
+      steps_.push_back({source, node, 0, 0.0f, Step::Kind::kForget});
+    }
   }
 
   const MappedEdges& base_;
   EdgeOverlay& overlay_;
-  absl::flat_hash_map<std::uint32_t, Delta> deltas_;
+  std::vector<Step> steps_;
+  SourcePairs added_;
 };
 
 }  // namespace
 
-NodeEdges::NodeEdges(const std::vector<OutEdge>& edges)
-    : targets_and_types_(new std::uint32_t[2 * edges.size()]), weights_(new float[edges.size()]) {
-  std::uint32_t* types = targets_and_types_.get() + edges.size();
-  for (std::size_t i = 0; i < edges.size(); ++i) {
-    targets_and_types_[i] = edges[i].target;
-    types[i] = edges[i].type;
-    weights_[i] = edges[i].weight;
+void EdgeOverlay::Add(SourcePairs pairs) {
+  while (!added.empty() && added.back()->size() <= 2 * pairs.size()) {
+    SourcePairs merged(added.back()->size() + pairs.size());
+    std::merge(added.back()->begin(), added.back()->end(), pairs.begin(), pairs.end(),
+               merged.begin());
+    merged.erase(std::unique(merged.begin(), merged.end()), merged.end());
+    pairs = std::move(merged);
+    added.pop_back();
   }
-  span_ = {.targets = targets_and_types_.get(),
-           .weights = weights_.get(),
-           .types = types,
-           .type_bytes = sizeof(std::uint32_t),
-           .size = static_cast<std::uint32_t>(edges.size()),
-           .sum = SumOfWeights({weights_.get(), edges.size()})};
+  added.push_back(std::make_shared<const SourcePairs>(std::move(pairs)));
+}
+
+void EdgeOverlay::AppendAdded(std::uint32_t target, std::vector<std::uint32_t>* sources) const {
+  for (const auto& run : added) {
+    auto it = std::lower_bound(run->begin(), run->end(), std::pair(target, std::uint32_t{0}));
+    for (; it != run->end() && it->first == target; ++it) sources->push_back(it->second);
+  }
 }
 
 EdgeSpan EdgeGraph::Out(std::uint32_t node) const {
   const auto changed = overlay_->lists.find(node);
-  if (changed != overlay_->lists.end()) return changed->second->span();
+  if (changed != overlay_->lists.end()) return changed->second.span;
   return BaseSpan(*base_, node);
 }
 
@@ -158,10 +236,7 @@ std::vector<std::uint32_t> EdgeGraph::MaybeSources(std::uint32_t node) const {
     const auto sealed = run->Sources(node);
     candidates.assign(sealed.begin(), sealed.end());
   }
-  const auto added = overlay_->sources.find(node);
-  if (added != overlay_->sources.end()) {
-    candidates.insert(candidates.end(), added->second.begin(), added->second.end());
-  }
+  overlay_->AppendAdded(node, &candidates);
   return candidates;
 }
 
@@ -182,9 +257,9 @@ std::vector<std::uint32_t> EdgeGraph::Sources(std::uint32_t node) const {
 
 std::size_t EdgeGraph::MostSources(std::uint32_t node) const {
   const EdgeRun* run = base_->Find(node);
-  const auto added = overlay_->sources.find(node);
-  return (run == nullptr ? 0 : run->Sources(node).size()) +
-         (added == overlay_->sources.end() ? 0 : added->second.size());
+  std::vector<std::uint32_t> added;
+  overlay_->AppendAdded(node, &added);
+  return (run == nullptr ? 0 : run->Sources(node).size()) + added.size();
 }
 
 absl::StatusOr<std::shared_ptr<const EdgeGraph>> EdgeGraphs::Get(

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -20,39 +21,43 @@
 
 namespace engram::storage {
 
-// One edge out of a node that is known.
-struct OutEdge {
-  std::uint32_t type = 0;
-  std::uint32_t target = 0;
-  float weight = 0.0f;
+// Edges of many nodes in memory, one list after another. Immutable once lists point into it.
+struct EdgeArena {
+  explicit EdgeArena(std::size_t edges)
+      : targets(new std::uint32_t[edges]),
+        types(new std::uint32_t[edges]),
+        weights(new float[edges]) {}
+
+  std::unique_ptr<std::uint32_t[]> targets, types;
+  std::unique_ptr<float[]> weights;
 };
 
-// The edges out of one node, in memory; immutable.
-class NodeEdges {
- public:
-  // `edges` by (type, target), no pair twice.
-  explicit NodeEdges(const std::vector<OutEdge>& edges);
-
-  const EdgeSpan& span() const { return span_; }
-
- private:
-  std::unique_ptr<std::uint32_t[]> targets_and_types_;
-  std::unique_ptr<float[]> weights_;
-  EdgeSpan span_;
+// The edges out of one node: where they are in an arena.
+struct NodeEdges {
+  EdgeSpan span;
+  std::shared_ptr<const EdgeArena> arena;
 };
+
+// Pairs (target, source), ascending.
+using SourcePairs = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
 struct EdgeOverlay {
   EdgeOverlay() = default;
   EdgeOverlay(const EdgeOverlay& other)
-      : lists(other.lists), sources(other.sources), edges(other.edges) {}
+      : lists(other.lists), added(other.added), edges(other.edges) {}
   EdgeOverlay& operator=(const EdgeOverlay&) = delete;
 
-  absl::flat_hash_map<std::uint32_t, std::shared_ptr<const NodeEdges>> lists;
-  // Nodes with an edge to the key that was put since the seal, or was once.
-  absl::flat_hash_map<std::uint32_t, std::vector<std::uint32_t>> sources;
+  absl::flat_hash_map<std::uint32_t, NodeEdges> lists;
+  // The edges that were put since the seal, by where they lead; some may be gone. Few
+  // runs, each more than twice as long as the next.
+  std::vector<std::shared_ptr<const SourcePairs>> added;
   std::uint64_t edges = 0;  // with those of the sealed blocks that still count
   // Graphs that have it: without any it may grow where it is.
   mutable std::atomic<int> graphs{0};
+
+  void Add(SourcePairs pairs);
+  // Appends the sources of edges to `target` that were put since the seal.
+  void AppendAdded(std::uint32_t target, std::vector<std::uint32_t>* sources) const;
 };
 
 // Immutable and thread-safe.

@@ -27,6 +27,8 @@ namespace engram::storage {
 // Returns: how many changes of edges are worth a seal, which writes all `sealed` edges
 // anew: so many that each edge is written a bounded number of times.
 std::uint64_t EdgeChangesToSeal(std::uint64_t sealed);
+// Returns: at how many changes writers wait.
+std::uint64_t MostEdgeChanges(std::uint64_t sealed);
 
 // Thread-safe; one seal or compaction at a time.
 class Maintenance {

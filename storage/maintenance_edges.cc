@@ -25,6 +25,10 @@ std::uint64_t EdgeChangesToSeal(std::uint64_t sealed) {
   return std::clamp(sealed / kShareOfSealed, kLeastChanges, kMostChanges);
 }
 
+std::uint64_t MostEdgeChanges(std::uint64_t sealed) {
+  return std::max(4 * EdgeChangesToSeal(sealed), 2 * kMostChanges);
+}
+
 absl::Status Maintenance::SealEdges(std::uint64_t changes) {
   absl::MutexLock lock(&mutex_);
   std::shared_ptr<const MappedEdges> base;

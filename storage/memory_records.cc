@@ -19,9 +19,8 @@ FoundValues::FoundValues(const Database& database, const rocksdb::ReadOptions& o
 absl::StatusOr<PayloadRecord> ReadPayloadOf(const Database& database,
                                             const rocksdb::ReadOptions& options, std::uint64_t id,
                                             std::string* value) {
-  const rocksdb::Status status =
-      database.db().Get(options, database.family(Family::kRecords),
-                        RecordKey(id, RecordKind::kPayload), value);
+  const rocksdb::Status status = database.db().Get(options, database.family(Family::kRecords),
+                                                   RecordKey(id, RecordKind::kPayload), value);
   if (status.IsNotFound()) {
     return absl::DataLossError(absl::StrFormat("the payload of id %d is missing", id));
   }

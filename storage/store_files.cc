@@ -186,7 +186,7 @@ class StoreFilesImpl : public StoreFiles {
   }
   bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
     return backlog_.tail_bytes < kWaitFactor * options_.seal_bytes &&
-           backlog_.edge_changes < kWaitFactor * EdgeChangesToSeal(backlog_.sealed_edges);
+           backlog_.edge_changes < MostEdgeChanges(backlog_.sealed_edges);
   }
 
   absl::Status Submit(CommitRequest& request) {

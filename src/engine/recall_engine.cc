@@ -42,6 +42,10 @@ class RecallRun {
     Recalled memory;
     std::uint32_t node = 0;
   };
+  struct Reached {
+    float activation;
+    std::uint32_t node;
+  };
   static bool BetterScored(const Scored& a, const Scored& b) {
     return Better({a.memory.id, a.memory.score}, {b.memory.id, b.memory.score});
   }
@@ -79,8 +83,8 @@ class RecallRun {
     named.erase(std::unique(named.begin(), named.end()), named.end());
     ENGRAM_ASSIGN_OR_RETURN(const auto named_heads, input_.view.FindHeads(named, verify_));
     for (const storage::MemoryHead& head : named_heads) {
-      seeds.push_back({.node = head.node,
-                       .activation = recall::NamedActivation(options_, Degree(head.node))});
+      seeds.push_back(
+          {.node = head.node, .activation = recall::NamedActivation(options_, Degree(head.node))});
     }
     return seeds;
   }
@@ -103,24 +107,26 @@ class RecallRun {
   // The candidates: what the search found, and what spreading reached.
   void CollectCandidates() {
     similar_set_.insert(similar_nodes_.begin(), similar_nodes_.end());
-    reached_.assign(spreading_.nodes().begin(), spreading_.nodes().end());
+    reached_.reserve(spreading_.nodes().size());
+    for (const std::uint32_t node : spreading_.nodes()) {
+      reached_.push_back({spreading_.activation(node), node});
+    }
   }
 
   // What all activations are divided by: the greatest of a memory with an embedding; of all,
   // where none has one.
   float ActivationUnit() const {
     float of_rows = 0.0f, of_all = 0.0f;
-    for (const std::uint32_t node : spreading_.nodes()) {
-      const float activation = spreading_.activation(node);
-      of_all = std::max(of_all, activation);
-      if (activation > of_rows && ids_.Place(node).has_value()) of_rows = activation;
+    for (const Reached& reached : reached_) {
+      of_all = std::max(of_all, reached.activation);
+      if (reached.activation > of_rows && ids_.Place(reached.node).has_value()) {
+        of_rows = reached.activation;
+      }
     }
     return of_rows > 0.0f ? of_rows : of_all;
   }
 
-  float Activation(std::uint32_t node) const {
-    return unit_ > 0.0f ? spreading_.activation(node) / unit_ : 0.0f;
-  }
+  float InUnits(float activation) const { return unit_ > 0.0f ? activation / unit_ : 0.0f; }
 
   // Returns: the candidate that the search found as number `i`.
   absl::StatusOr<Scored> LookAtSimilar(std::size_t i) const {
@@ -128,17 +134,18 @@ class RecallRun {
     scored.node = similar_nodes_[i];
     scored.memory.id = similar_[i].id;
     scored.memory.similarity = similar_[i].score;
-    scored.memory.activation = Activation(scored.node);
+    scored.memory.activation = InUnits(spreading_.activation(scored.node));
     return scored;
   }
 
   // Returns: a reached candidate; nullopt when it may not be a hit.
-  absl::StatusOr<std::optional<Scored>> LookAtReached(std::uint32_t node) const {
+  absl::StatusOr<std::optional<Scored>> LookAtReached(const Reached& reached) const {
+    const std::uint32_t node = reached.node;
     const auto place = ids_.Place(node);
     if (!place.has_value() && !options_.include_bare) return std::optional<Scored>();
     Scored scored;
     scored.node = node;
-    scored.memory.activation = Activation(node);
+    scored.memory.activation = InUnits(reached.activation);
     scored.memory.similarity = kNoSimilarity;
     if (!place.has_value()) {
       ENGRAM_ASSIGN_OR_RETURN(scored.memory.id, ids_.Id(node));
@@ -195,19 +202,20 @@ class RecallRun {
       Keep(std::move(scored), best);
     }
     const float term = BoundOfTerm();
-    const auto can_enter = [&](std::uint32_t node) {
+    const auto can_enter = [&](const Reached& reached) {
       return best.size() < options_.k ||
-             term + options_.activation_weight * Activation(node) >= best.front().memory.score;
+             term + options_.activation_weight * InUnits(reached.activation) >=
+                 best.front().memory.score;
     };
     // A heap by activation, and so by what they can score: most are never taken from it.
-    const auto less_active = [this](std::uint32_t a, std::uint32_t b) {
-      return spreading_.activation(a) < spreading_.activation(b);
+    const auto less_active = [](const Reached& a, const Reached& b) {
+      return a.activation < b.activation;
     };
-    std::erase_if(reached_, [&](std::uint32_t node) { return !can_enter(node); });
+    std::erase_if(reached_, [&](const Reached& reached) { return !can_enter(reached); });
     std::make_heap(reached_.begin(), reached_.end(), less_active);
     for (; !reached_.empty() && can_enter(reached_.front()); reached_.pop_back()) {
       std::pop_heap(reached_.begin(), reached_.end(), less_active);
-      if (similar_set_.contains(reached_.back())) continue;
+      if (similar_set_.contains(reached_.back().node)) continue;
       ENGRAM_ASSIGN_OR_RETURN(std::optional<Scored> scored, LookAtReached(reached_.back()));
       if (scored.has_value()) Keep(*std::move(scored), best);
     }
@@ -220,9 +228,9 @@ class RecallRun {
     for (std::size_t i = 0; i < similar_.size(); ++i) {
       ENGRAM_ASSIGN_OR_RETURN(all.emplace_back(), LookAtSimilar(i));
     }
-    for (const std::uint32_t node : reached_) {
-      if (similar_set_.contains(node)) continue;
-      ENGRAM_ASSIGN_OR_RETURN(std::optional<Scored> scored, LookAtReached(node));
+    for (const Reached& reached : reached_) {
+      if (similar_set_.contains(reached.node)) continue;
+      ENGRAM_ASSIGN_OR_RETURN(std::optional<Scored> scored, LookAtReached(reached));
       if (scored.has_value()) all.push_back(*std::move(scored));
     }
     return all;
@@ -240,9 +248,8 @@ class RecallRun {
     if (!by_ratio) scale_ = recall::SimilarityScale::ByPlace(least, most);
     if (options_.strength_weight != 0.0f) ENGRAM_RETURN_IF_ERROR(SetStrengths(all));
     for (Scored& scored : all) {
-      scored.memory.score =
-          recall::BlendedScore(options_, scale_, scored.memory.similarity,
-                               scored.memory.activation, scored.memory.strength);
+      scored.memory.score = recall::BlendedScore(options_, scale_, scored.memory.similarity,
+                                                 scored.memory.activation, scored.memory.strength);
     }
     const std::size_t k = std::min<std::size_t>(options_.k, all.size());
     std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(k), all.end(),
@@ -282,7 +289,7 @@ class RecallRun {
   std::vector<Hit> similar_;  // what the search found, best first
   std::vector<std::uint32_t> similar_nodes_;
   std::unordered_set<std::uint32_t> similar_set_;
-  std::vector<std::uint32_t> reached_;
+  std::vector<Reached> reached_;
   recall::SimilarityScale scale_;
   float unit_ = 0.0f;
   RecallResults results_;
