@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "recall/kernel_edges.h"
+
 namespace engram::recall {
 
 using storage::EdgeRun;
@@ -21,22 +23,6 @@ constexpr float kLeastActivation = 1e-30f;
 
 // More arrays than this are not kept for later.
 constexpr std::size_t kMaxFree = 8;
-
-// The edges out of one node as the kernels take them.
-struct OneNode {
-  OneNode(const EdgeSpan& span, std::uint32_t begin, std::uint32_t end, std::uint32_t node)
-      : offsets{0, end - begin},
-        edges{offsets, span.targets + begin, span.weights + begin, node, 1} {}
-  OneNode(const OneNode&) = delete;
-  OneNode& operator=(const OneNode&) = delete;
-
-  std::uint32_t offsets[2];
-  engram_edges edges;
-};
-
-engram_edges EdgesOf(const EdgeRun& run) {
-  return {run.offsets, run.targets, run.weights, run.block.first_node, run.block.nodes};
-}
 
 }  // namespace
 
@@ -100,9 +86,11 @@ void Spreading::Run(absl::Span<const NodeSeed> seeds, const Deadline& deadline) 
       break;
     }
     ChooseActive();
-    if (arrays_->active.empty()) break;
+    const bool silent = arrays_->active.empty() && !everywhere_;
     TakeStep(step);
+    if (silent) break;  // every further step would give the same again
   }
+  if (everywhere_) BecomeSparse();
   // What is zero is clean already.
   std::erase_if(arrays_->touched,
                 [this](std::uint32_t node) { return !(activation(node) > 0.0f); });
@@ -137,6 +125,10 @@ void Spreading::Seed(absl::Span<const NodeSeed> seeds) {
 }
 
 void Spreading::ChooseActive() {
+  if (everywhere_) {
+    if (ChooseAmongAll()) return;
+    BecomeSparse();
+  }
   SpreadArrays& a = *arrays_;
   for (const std::uint32_t node : a.active) a.passed[node] = 0.0f;
   a.active.clear();
@@ -144,16 +136,24 @@ void Spreading::ChooseActive() {
     const float activation = a.activation[node];
     if (activation > 0.0f && activation >= options_.threshold) a.active.push_back(node);
   }
-  if (a.active.size() > options_.max_active) {
-    info_.truncated = true;
-    const auto end = a.active.begin() + options_.max_active;
-    std::nth_element(a.active.begin(), end, a.active.end(), [&](std::uint32_t x, std::uint32_t y) {
-      return a.activation[x] > a.activation[y] || (a.activation[x] == a.activation[y] && x < y);
-    });
-    a.active.erase(end, a.active.end());
-    // What nth_element leaves is in no order that all libraries share.
-    std::sort(a.active.begin(), a.active.end());
-  }
+  if (a.active.size() > options_.max_active) CutActive();
+  SetPassed();
+}
+
+void Spreading::CutActive() {
+  SpreadArrays& a = *arrays_;
+  info_.truncated = true;
+  const auto end = a.active.begin() + options_.max_active;
+  std::nth_element(a.active.begin(), end, a.active.end(), [&](std::uint32_t x, std::uint32_t y) {
+    return a.activation[x] > a.activation[y] || (a.activation[x] == a.activation[y] && x < y);
+  });
+  a.active.erase(end, a.active.end());
+  // What nth_element leaves is in no order that all libraries share.
+  std::sort(a.active.begin(), a.active.end());
+}
+
+void Spreading::SetPassed() {
+  SpreadArrays& a = *arrays_;
   const float damping = options_.restart > 0.0f ? 1.0f - options_.restart : options_.hop_decay;
   active_edges_ = 0;
   const EdgeRun* run = nullptr;
@@ -178,12 +178,16 @@ void Spreading::ChooseActive() {
 }
 
 void Spreading::TakeStep(std::uint32_t step) {
-  const std::size_t seeds = TouchSeeds();
-  const bool dense = options_.edge_types.empty() && active_edges_ * kDenseShare > graph_.edges();
-  const std::size_t touched = dense ? PassFromAll() : PassFromActive(seeds);
   info_.edges_followed += active_edges_;
   info_.steps = step;
-  BecomeCurrent(touched, step);
+  if (options_.edge_types.empty() && active_edges_ * kDenseShare > graph_.edges()) {
+    return TakeDenseStep(step);
+  }
+  if (everywhere_) {
+    BecomeSparse();
+    ChooseActive();
+  }
+  BecomeCurrent(PassFromActive(TouchSeeds()), step);
 }
 
 std::size_t Spreading::TouchSeeds() {
@@ -238,53 +242,6 @@ std::size_t Spreading::PassAlong(const EdgeSpan& edges, std::uint32_t node, std:
     begin = end;
   }
   return touched;
-}
-
-std::size_t Spreading::PassFromAll() {
-  SpreadArrays& a = *arrays_;
-  const auto& lists = graph_.overlay().lists;
-  if (overlaid_.size() != lists.size()) {
-    for (const auto& [node, list] : lists) overlaid_.push_back(node);
-    std::sort(overlaid_.begin(), overlaid_.end());
-  }
-  absl::Span<const std::uint32_t> overlaid = overlaid_;
-  for (const EdgeRun& run : graph_.base().runs()) {
-    std::size_t inside = 0;
-    while (inside < overlaid.size() && run.Holds(overlaid[inside])) ++inside;
-    PassFromRun(run, overlaid.subspan(0, inside));
-    overlaid.remove_prefix(inside);
-  }
-  for (const std::uint32_t node : overlaid) {
-    const EdgeSpan edges = graph_.Out(node);
-    const OneNode one(edges, 0, edges.size, node);
-    kernels_.push(&one.edges, a.passed.data(), a.next.data());
-  }
-  std::size_t touched = 0;
-  for (std::uint32_t node = 0; node < nodes_; ++node) {
-    a.next_touched[touched] = node;
-    touched += a.next[node] != 0.0f;
-  }
-  for (const NodeSeed& seed : restart_) a.seen[seed.node] = 0;
-  return touched;
-}
-
-void Spreading::PassFromRun(const EdgeRun& run, absl::Span<const std::uint32_t> overlaid) {
-  SpreadArrays& a = *arrays_;
-  const engram_edges all = EdgesOf(run);
-  std::uint32_t begin = 0;
-  const auto pass_until = [&](std::uint32_t end) {
-    const engram_edges part = {all.offsets + begin, all.targets, all.weights,
-                               all.first_node + begin, end - begin};
-    if (end > begin) kernels_.push(&part, a.passed.data(), a.next.data());
-  };
-  for (const std::uint32_t node : overlaid) {
-    pass_until(node - all.first_node);
-    const EdgeSpan edges = graph_.Out(node);
-    const OneNode one(edges, 0, edges.size, node);
-    kernels_.push(&one.edges, a.passed.data(), a.next.data());
-    begin = node - all.first_node + 1;
-  }
-  pass_until(all.count);
 }
 
 void Spreading::BecomeCurrent(std::size_t touched, std::uint32_t step) {

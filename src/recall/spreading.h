@@ -92,13 +92,22 @@ class Spreading {
  private:
   void Seed(absl::Span<const NodeSeed> seeds);
   void ChooseActive();
+  void CutActive();
+  void SetPassed();
   void TakeStep(std::uint32_t step);
   std::size_t TouchSeeds();
   std::size_t PassFromActive(std::size_t touched);
   std::size_t PassAlong(const storage::EdgeSpan& edges, std::uint32_t node, std::size_t touched);
-  std::size_t PassFromAll();
-  void PassFromRun(const storage::EdgeRun& run, absl::Span<const std::uint32_t> overlaid);
   void BecomeCurrent(std::size_t touched, std::uint32_t step);
+
+  // spreading_dense.cc: steps over all nodes, which keep no lists.
+  bool ChooseAmongAll();
+  void TakeDenseStep(std::uint32_t step);
+  void PassFromAll();
+  void PassFromRun(const storage::EdgeRun& run, absl::Span<const std::uint32_t> overlaid);
+  void NoteReached(std::uint32_t step);
+  void FindOverlaid();
+  void BecomeSparse();
 
   bool IsOverlaid(std::uint32_t node) const;
   bool IsWanted(std::uint32_t type) const;
@@ -124,8 +133,11 @@ class Spreading {
   SpreadArraysPool& pool_;
   std::unique_ptr<SpreadArrays> arrays_;
   std::vector<NodeSeed> restart_;        // the seeds, by node, their sum 1
-  std::vector<std::uint32_t> overlaid_;  // by node, once a dense step needs them
+  std::vector<std::uint32_t> overlaid_;  // ascending, once a dense step needs them
   std::uint64_t active_edges_ = 0;
+  // Any node may have activation or pass it on, `next` holds what was before, and the lists of
+  // touched and active nodes are empty.
+  bool everywhere_ = false;
   SpreadInfo info_;
 };
 

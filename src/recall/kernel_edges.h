@@ -1,0 +1,30 @@
+// Edges of the store as the kernels take them: pointers, and nothing copied.
+#ifndef ENGRAM_RECALL_KERNEL_EDGES_H_
+#define ENGRAM_RECALL_KERNEL_EDGES_H_
+
+#include <cstdint>
+
+#include "kernels/abi.h"
+#include "storage/mapped_edges.h"
+
+namespace engram::recall {
+
+// The edges out of one node. They live as long as what `span` points into.
+struct OneNode {
+  OneNode(const storage::EdgeSpan& span, std::uint32_t begin, std::uint32_t end, std::uint32_t node)
+      : offsets{0, end - begin},
+        edges{offsets, span.targets + begin, span.weights + begin, node, 1} {}
+  OneNode(const OneNode&) = delete;
+  OneNode& operator=(const OneNode&) = delete;
+
+  std::uint32_t offsets[2];
+  engram_edges edges;
+};
+
+inline engram_edges EdgesOf(const storage::EdgeRun& run) {
+  return {run.offsets, run.targets, run.weights, run.block.first_node, run.block.nodes};
+}
+
+}  // namespace engram::recall
+
+#endif  // ENGRAM_RECALL_KERNEL_EDGES_H_
