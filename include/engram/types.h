@@ -113,9 +113,11 @@ struct Recalled {
   MemoryId id = 0;
   float score = 0.0f;          // what ordered the answer; of a Spread, the activation
   float similarity = 0.0f;     // to the cue; NaN without a cue vector or an embedding
-  float activation = 0.0f;     // what arrived by spreading, 1 at most in a Recall
+  float activation = 0.0f;     // what arrived by spreading; in a Recall, in units of the most
+                               // active memory with an embedding
   float strength = 1.0f;       // at the clock of the call; NaN in a Spread
-  std::uint32_t hops = 0;      // fewest edges from a seed; 0: it is one, or nothing arrived
+  std::uint32_t hops = 0;      // fewest edges by which activation came from a seed; 0: it is
+                               // one, or nothing arrived
   MemoryId via = 0;            // whose edge gave most of the activation in the last step; its
                                // own id where no edge gave any
   std::vector<PathStep> path;  // only when asked for: from a seed to this memory

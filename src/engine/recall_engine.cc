@@ -126,7 +126,10 @@ class RecallRun {
     return of_rows > 0.0f ? of_rows : of_all;
   }
 
-  float InUnits(float activation) const { return unit_ > 0.0f ? activation / unit_ : 0.0f; }
+  // A memory without an embedding may be beyond the unit, and by more than f32 holds.
+  float InUnits(float activation) const {
+    return unit_ > 0.0f ? std::min(activation / unit_, std::numeric_limits<float>::max()) : 0.0f;
+  }
 
   // Returns: the candidate that the search found as number `i`.
   absl::StatusOr<Scored> LookAtSimilar(std::size_t i) const {

@@ -1,8 +1,11 @@
-// Edges of the store as the kernels take them: pointers, and nothing copied.
+// Edges of the store as the kernels take them: pointers, and nothing copied. And what keeps
+// their sums finite.
 #ifndef ENGRAM_RECALL_KERNEL_EDGES_H_
 #define ENGRAM_RECALL_KERNEL_EDGES_H_
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "kernels/abi.h"
 #include "storage/mapped_edges.h"
@@ -24,6 +27,10 @@ struct OneNode {
 inline engram_edges EdgesOf(const storage::EdgeRun& run) {
   return {run.offsets, run.targets, run.weights, run.block.first_node, run.block.nodes};
 }
+
+// Weights may be so large, or their sum so small, that a quotient or a sum is more than f32
+// holds: an infinity would be NaN on the next edge of weight zero.
+inline float Finite(float value) { return std::min(value, std::numeric_limits<float>::max()); }
 
 }  // namespace engram::recall
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace engram::recall {
 
@@ -34,7 +35,8 @@ float BlendedScore(const RecallOptions& options, const SimilarityScale& scale, f
                    float activation, float strength) {
   float score = scale.Term(similarity) + options.activation_weight * activation;
   if (options.strength_weight != 0.0f) score += options.strength_weight * strength;
-  return score;
+  // Weights near the end of f32 can make two infinities that cancel; an order has no place for NaN.
+  return std::isnan(score) ? -std::numeric_limits<float>::infinity() : score;
 }
 
 }  // namespace engram::recall

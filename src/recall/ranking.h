@@ -31,7 +31,7 @@ struct SimilarityScale {
   float Term(float similarity) const;
 };
 
-// Returns: the score; every part finite but the similarity, which may be NaN.
+// Returns: the score, never NaN; every part finite but the similarity, which may be NaN.
 float BlendedScore(const RecallOptions& options, const SimilarityScale& scale, float similarity,
                    float activation, float strength);
 

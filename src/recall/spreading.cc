@@ -158,22 +158,11 @@ void Spreading::SetPassed() {
   active_edges_ = 0;
   const EdgeRun* run = nullptr;
   for (const std::uint32_t node : a.active) {
-    std::uint32_t size = 0;
-    float sum = 0.0f;
-    if (IsOverlaid(node)) {
-      const EdgeSpan edges = graph_.Out(node);
-      size = edges.size;
-      sum = edges.sum;
-    } else {
-      if (run == nullptr || !run->Holds(node)) run = graph_.base().Find(node);
-      if (run == nullptr) continue;
-      const std::uint32_t i = node - run->block.first_node;
-      size = run->offsets[i + 1] - run->offsets[i];
-      sum = run->sums[i];
-    }
-    const float divisor = Divisor(size, sum, node);
-    if (divisor > 0.0f) a.passed[node] = damping * a.activation[node] / divisor;
-    active_edges_ += size;
+    const Fan fan = FanOf(node, &run);
+    const float divisor = Divisor(fan);
+    if (!(divisor > 0.0f)) continue;
+    a.passed[node] = Finite(damping * a.activation[node] / divisor);
+    active_edges_ += fan.edges;
   }
 }
 
@@ -253,6 +242,7 @@ void Spreading::BecomeCurrent(std::size_t touched, std::uint32_t step) {
   float most = 0.0f;
   for (const std::uint32_t node : a.touched) {
     a.seen[node] = 0;
+    a.activation[node] = Finite(a.activation[node]);
     most = std::max(most, a.activation[node]);
     if (a.hops[node] != SpreadArrays::kNotReached || !(a.activation[node] > 0.0f)) continue;
     a.hops[node] = static_cast<std::uint16_t>(step);
@@ -272,27 +262,38 @@ bool Spreading::IsWanted(std::uint32_t type) const {
   return types.empty() || std::find(types.begin(), types.end(), type) != types.end();
 }
 
-float Spreading::Divisor(std::uint32_t size, float sum, std::uint32_t node) const {
-  if (size == 0) return 0.0f;
-  if (options_.normalisation == Normalisation::kNone) return 1.0f;
-  if (!options_.edge_types.empty()) return TypedDivisor(node);
-  if (options_.normalisation == Normalisation::kOutWeightSum) return sum;
-  return std::sqrt(static_cast<float>(size));
+Spreading::Fan Spreading::FanOf(std::uint32_t node, const EdgeRun** run) const {
+  if (IsOverlaid(node) || !options_.edge_types.empty()) return WantedFan(graph_.Out(node));
+  if (*run == nullptr || !(*run)->Holds(node)) *run = graph_.base().Find(node);
+  if (*run == nullptr) return {};
+  const std::uint32_t i = node - (*run)->block.first_node;
+  return {.edges = (*run)->offsets[i + 1] - (*run)->offsets[i], .sum = (*run)->sums[i]};
 }
 
-float Spreading::TypedDivisor(std::uint32_t node) const {
-  const EdgeSpan edges = graph_.Out(node);
+Spreading::Fan Spreading::WantedFan(const EdgeSpan& edges) const {
+  if (options_.edge_types.empty()) return {.edges = edges.size, .sum = edges.sum};
+  Fan fan;
   double sum = 0.0;
-  std::uint32_t size = 0;
-  for (std::uint32_t begin = 0; begin < edges.size; begin = edges.EndOfType(begin)) {
-    if (!IsWanted(edges.type(begin))) continue;
+  for (std::uint32_t begin = 0; begin < edges.size;) {
     const std::uint32_t end = edges.EndOfType(begin);
-    size += end - begin;
-    for (std::uint32_t i = begin; i < end; ++i) sum += edges.weights[i];
+    if (IsWanted(edges.type(begin))) {
+      fan.edges += end - begin;
+      for (std::uint32_t i = begin; i < end; ++i) sum += edges.weights[i];
+    }
+    begin = end;
   }
-  return options_.normalisation == Normalisation::kOutWeightSum
-             ? static_cast<float>(std::min<double>(sum, std::numeric_limits<float>::max()))
-             : std::sqrt(static_cast<float>(size));
+  fan.sum = static_cast<float>(std::min<double>(sum, std::numeric_limits<float>::max()));
+  return fan;
+}
+
+float Spreading::Divisor(const Fan& fan) const {
+  if (fan.edges == 0) return 0.0f;
+  switch (options_.normalisation) {
+    case Normalisation::kNone: return 1.0f;
+    case Normalisation::kOutWeightSum: return fan.sum;
+    case Normalisation::kSqrtDegree: return std::sqrt(static_cast<float>(fan.edges));
+  }
+  return 0.0f;
 }
 
 std::uint32_t Spreading::hops(std::uint32_t node) const {
@@ -351,16 +352,17 @@ std::vector<Spreading::Step> Spreading::Path(std::uint32_t node) const {
     const bool few = graph_.MostSources(node) <= a.reached.size();
     const std::vector<std::uint32_t> sources =
         few ? graph_.MaybeSources(node) : std::vector<std::uint32_t>();
-    const Gift best = BestGift(few ? absl::MakeConstSpan(sources) : absl::MakeConstSpan(a.reached),
-                               node, [&](std::uint32_t source) {
-                                 if (a.hops[source] != hop - 1) return 0.0f;
-                                 const EdgeSpan edges = graph_.Out(source);
-                                 const float divisor = Divisor(edges.size, edges.sum, source);
-                                 // One that is silent by now still was on the way.
-                                 const float active =
-                                     std::max(a.activation[source], kLeastActivation);
-                                 return divisor > 0.0f ? active / divisor : 0.0f;
-                               });
+    const Gift best =
+        BestGift(few ? absl::MakeConstSpan(sources) : absl::MakeConstSpan(a.reached), node,
+                 [&](std::uint32_t source) {
+                   if (a.hops[source] != hop - 1) return 0.0f;
+                   const float divisor = Divisor(WantedFan(graph_.Out(source)));
+                   // One that is silent by now may still have been on the way.
+                   const bool silent = !(a.activation[source] >= options_.threshold);
+                   const float active =
+                       silent ? kLeastActivation : std::max(a.activation[source], kLeastActivation);
+                   return divisor > 0.0f ? active / divisor : 0.0f;
+                 });
     if (!(best.all > 0.0f)) break;
     path.push_back({node, best.strongest.weight, best.strongest.type});
     node = best.strongest.node;

@@ -111,9 +111,16 @@ class Spreading {
 
   bool IsOverlaid(std::uint32_t node) const;
   bool IsWanted(std::uint32_t type) const;
+  // The edges out of a node that count, and the sum of their weights.
+  struct Fan {
+    std::uint32_t edges = 0;
+    float sum = 0.0f;
+  };
+  // `*run` is null or the run that was looked at last.
+  Fan FanOf(std::uint32_t node, const storage::EdgeRun** run) const;
+  Fan WantedFan(const storage::EdgeSpan& edges) const;
   // Returns: what activation is divided by on its way out; 0: nothing goes out.
-  float Divisor(std::uint32_t size, float sum, std::uint32_t node) const;
-  float TypedDivisor(std::uint32_t node) const;
+  float Divisor(const Fan& fan) const;
 
   // What one edge, the strongest, and all edges of one node to another give.
   struct Gift {

@@ -2,6 +2,7 @@
 // read as they lie, and loops over whole arrays take the place of lists.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "recall/kernel_edges.h"
 #include "recall/spreading.h"
@@ -27,9 +28,9 @@ Chosen SetPassedOf(const EdgeRun& run, const float* activation, float threshold,
     const float by = divisor(size, run.sums[i]);
     const bool active = activation[i] > 0.0f && activation[i] >= threshold;
     const float share = damping * activation[i] / by;
-    passed[i] = active && by > 0.0f ? share : 0.0f;
+    passed[i] = active && by > 0.0f ? Finite(share) : 0.0f;
     chosen.nodes += active ? 1 : 0;
-    chosen.edges += active ? size : 0;
+    chosen.edges += active && by > 0.0f ? size : 0;
   }
   return chosen;
 }
@@ -72,13 +73,17 @@ bool Spreading::ChooseAmongAll() {
   }
   FindOverlaid();
   for (const std::uint32_t node : overlaid_) {
-    const EdgeSpan edges = graph_.Out(node);
     const EdgeRun* run = graph_.base().Find(node);
     const bool active = a.activation[node] > 0.0f && a.activation[node] >= threshold;
-    if (active && run != nullptr) all.edges -= run->Out(node).size;
-    if (active) all.edges += edges.size;
-    const float divisor = Divisor(edges.size, edges.sum, node);
-    a.passed[node] = active && divisor > 0.0f ? damping * a.activation[node] / divisor : 0.0f;
+    if (active && run != nullptr) {
+      const Fan sealed = WantedFan(run->Out(node));
+      if (Divisor(sealed) > 0.0f) all.edges -= sealed.edges;
+    }
+    const Fan fan = WantedFan(graph_.Out(node));
+    const float divisor = Divisor(fan);
+    const bool passes = active && divisor > 0.0f;
+    if (passes) all.edges += fan.edges;
+    a.passed[node] = passes ? Finite(damping * a.activation[node] / divisor) : 0.0f;
   }
   active_edges_ = all.edges;
   return all.nodes <= options_.max_active;
@@ -147,12 +152,15 @@ void Spreading::PassFromRun(const EdgeRun& run, absl::Span<const std::uint32_t> 
 void Spreading::NoteReached(std::uint32_t step) {
   SpreadArrays& a = *arrays_;
   constexpr std::uint32_t kTogether = 64;
+  constexpr float kMost = std::numeric_limits<float>::max();
+  int endless = 0;
   for (std::uint32_t begin = 0; begin < nodes_; begin += kTogether) {
     const std::uint32_t end = std::min(begin + kTogether, nodes_);
     int fresh = 0;  // most have been reached, or never are
     for (std::uint32_t node = begin; node < end; ++node) {
       fresh |= static_cast<int>(a.hops[node] == SpreadArrays::kNotReached) &
                static_cast<int>(a.activation[node] > 0.0f);
+      endless |= static_cast<int>(a.activation[node] > kMost);
     }
     for (std::uint32_t node = begin; fresh != 0 && node < end; ++node) {
       if (a.hops[node] != SpreadArrays::kNotReached || !(a.activation[node] > 0.0f)) continue;
@@ -160,6 +168,9 @@ void Spreading::NoteReached(std::uint32_t step) {
       a.reached.push_back(node);
     }
   }
+  if (endless == 0) return;
+  for (std::uint32_t node = 0; node < nodes_; ++node)
+    a.activation[node] = Finite(a.activation[node]);
 }
 
 void Spreading::BecomeSparse() {
