@@ -78,8 +78,8 @@ std::string EncodeFileEntry(const FileEntry& entry);
 absl::StatusOr<FileEntry> DecodeFileEntry(std::string_view bytes);
 
 // Where the parts of a memory are. It stays, not live, after a delete, because
-// the node stays the id's; `incarnation` counts its lives, so that edges of an
-// earlier life are known as such.
+// the node stays the id's; `incarnation` counts its lives. Edges of an earlier one went
+// by an event of their own (edge_format.h).
 struct MemoryHead {
   bool live = false;
   std::uint32_t node = 0;
