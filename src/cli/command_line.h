@@ -18,7 +18,11 @@ using Command = CommandResult (*)(const Arguments&);
 using Check = std::string (*)(const Arguments&);
 
 struct CommandLine {
-  CommandLine() : app("Engram: an embedded vector store", "engram") {}
+  CommandLine() : app("Engram: an embedded vector store", "engram") {
+    // So that the longest names and defaults leave room before what is said of them.
+    constexpr std::size_t kColumns = 34;
+    app.get_formatter()->column_width(kColumns);
+  }
 
   CLI::App app;
   Arguments arguments;
