@@ -1,4 +1,4 @@
-// Writing all memories in a form that `engram import` reads back.
+// Writing all memories, or all edges, in a form that `engram import` and `engram link` read back.
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_format.h"
 #include "cli/commands.h"
+#include "cli/edge_files.h"
 #include "cli/json_lines.h"
+#include "cli/names.h"
 #include "storage/base/status.h"
 
 namespace engram::cli {
@@ -87,12 +89,28 @@ absl::Status ExportNpy(const Store& store, const std::string& ids_path) {
   return ids_file.Finish(ids);
 }
 
+// Every edge once, by the memory it leaves.
+absl::Status ExportEdges(const Store& store) {
+  ENGRAM_ASSIGN_OR_RETURN(const TypeNames types, TypeNames::Of(store));
+  const auto it = store.NewIterator({});
+  for (; it->Valid(); it->Next()) {
+    ENGRAM_ASSIGN_OR_RETURN(const std::vector<Edge> edges,
+                            store.Neighbors({}, it->id(), Direction::kOut));
+    for (const Edge& edge : edges) ENGRAM_RETURN_IF_ERROR(Print(EdgeJson(edge, types)));
+  }
+  return it->status();
+}
+
 }  // namespace
 
 CommandResult Export(const Arguments& arguments) {
   ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/true));
   if (arguments.format == "npy") {
     ENGRAM_RETURN_IF_ERROR(ExportNpy(*store, arguments.ids_file));
+    return 0;
+  }
+  if (arguments.edges) {
+    ENGRAM_RETURN_IF_ERROR(ExportEdges(*store));
     return 0;
   }
   const auto it = store->NewIterator({});

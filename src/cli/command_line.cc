@@ -1,5 +1,6 @@
 #include "cli/command_line.h"
 
+#include <cmath>
 #include <limits>
 
 #include "absl/strings/numbers.h"
@@ -28,6 +29,15 @@ CLI::Validator WholeNumber(std::uint64_t least, std::uint64_t most) {
     // Without leading zeros, which would be read as octal from here on.
     text = std::to_string(value);
     return "";
+  };
+  return {check, ""};
+}
+
+CLI::Validator FiniteNumber() {
+  const auto check = [](std::string& text) -> std::string {
+    double value = 0;
+    if (absl::SimpleAtod(text, &value) && std::isfinite(value)) return "";
+    return absl::StrFormat("\"%s\" is no finite number", text);
   };
   return {check, ""};
 }

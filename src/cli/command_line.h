@@ -18,7 +18,11 @@ using Command = CommandResult (*)(const Arguments&);
 using Check = std::string (*)(const Arguments&);
 
 struct CommandLine {
-  CommandLine() : app("Engram: an embedded vector store", "engram") {}
+  CommandLine() : app("Engram: an embedded vector store", "engram") {
+    // So that the longest names and defaults leave room before what is said of them.
+    constexpr std::size_t kColumns = 34;
+    app.get_formatter()->column_width(kColumns);
+  }
 
   CLI::App app;
   Arguments arguments;
@@ -27,6 +31,7 @@ struct CommandLine {
 
 void AddWriting(CommandLine& line);  // create, import, put, delete
 void AddReading(CommandLine& line);  // get, search, export, bench
+void AddRecall(CommandLine& line);   // link, neighbors, recall, reinforce, forget
 void AddUpkeep(CommandLine& line);   // stats, verify, compact, backup, version
 
 // What the groups share.
@@ -35,8 +40,18 @@ CLI::App* AddCommand(CommandLine& line, const char* name, const char* what, Comm
 CLI::App* AddStoreCommand(CommandLine& line, const char* name, const char* what, Command command,
                           Check check = nullptr);
 
+// Decimal digits of a number from `least` to `most`, and nothing else.
+CLI::Validator WholeNumber(std::uint64_t least, std::uint64_t most);
+CLI::Validator FiniteNumber();
+
 // Text that is not empty: an empty argument is most often a shell variable that is not set.
 CLI::Option* AddText(CLI::App* command, const char* name, std::string& text, const char* what);
+
+// A finite number.
+template <typename Number>
+CLI::Option* AddNumber(CLI::App* command, const char* name, Number& number, const char* what) {
+  return command->add_option(name, number, what)->transform(FiniteNumber());
+}
 
 // A memory's ids; as many as wanted after one --id, or exactly one.
 CLI::Option* AddIds(CLI::App* command, Arguments& arguments, const char* what, bool several);
@@ -47,8 +62,13 @@ CLI::Option* AddKeys(CLI::App* command, Arguments& arguments, const char* what, 
 void AddHits(CLI::App* command, Arguments& arguments);  // -k, --threads
 void AddDurability(CLI::App* command, Arguments& arguments, const char* what);
 
-// Decimal digits of a number from `least` to `most`, and nothing else.
-CLI::Validator WholeNumber(std::uint64_t least, std::uint64_t most);
+// --vector, --vectors, --format, --dim and --id: the vectors to search with.
+void AddCueVectors(CLI::App* command, Arguments& arguments);
+
+// Returns: what is wrong with how these go together.
+std::string CheckCueVectors(const Arguments& arguments);
+std::string CheckOneMemory(const Arguments& arguments);
+std::string CheckMemories(const Arguments& arguments);
 
 }  // namespace engram::cli
 

@@ -14,32 +14,9 @@ namespace engram::cli {
 namespace {
 
 constexpr std::size_t kBatch = 256;
-constexpr std::size_t kShownPayload = 60, kShownKey = 24, kShownValues = 8;
+constexpr std::size_t kShownValues = 8;
 
 const char* Bool(bool value) { return value ? "true" : "false"; }
-
-absl::StatusOr<Matrix> Queries(const Arguments& arguments, const Store& store) {
-  const std::size_t dimension = store.Stats().dimension;
-  ENGRAM_RETURN_IF_ERROR(CheckDimension(arguments, store));
-  if (!arguments.file.empty()) return ReadVectors(arguments.file, arguments.format, dimension);
-  Matrix matrix{.values = {}, .rows = 1, .dimension = dimension};
-  if (!arguments.ids.empty()) {
-    ENGRAM_ASSIGN_OR_RETURN(const Record record, store.Get({}, arguments.ids[0]));
-    if (record.vector.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("memory %d has no embedding to search with", record.id));
-    }
-    matrix.values = record.vector;
-  } else {
-    ENGRAM_ASSIGN_OR_RETURN(matrix.values, ParseVector(arguments.vector));
-    if (matrix.values.size() != dimension) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("--vector has %d values, and the store's dimension is %d",
-                          matrix.values.size(), dimension));
-    }
-  }
-  return matrix;
-}
 
 // Searches for one batch of the queries. An error of a query names its row in the file.
 absl::StatusOr<std::vector<SearchResults>> SearchRows(const Arguments& arguments,
@@ -60,12 +37,10 @@ absl::StatusOr<std::vector<SearchResults>> SearchRows(const Arguments& arguments
 }
 
 std::string HitForPeople(std::size_t rank, const Hit& hit, const Record& record) {
-  std::string name = std::to_string(hit.id);
-  if (!record.keys.empty()) name += " " + Beginning(record.keys[0], kShownKey);
   std::string score = absl::StrFormat("%.6f", hit.score);
   if (score == "-0.000000") score.erase(0, 1);
-  return absl::StrFormat("%4d  %-20s  %10s  %s", rank, name, score,
-                         Beginning(record.payload, kShownPayload));
+  return absl::StrFormat("%4d  %-20s  %10s  %s", rank, ShortName(record), score,
+                         ShortPayload(record));
 }
 
 absl::Status PrintForPeople(const Store& store, const ReadOptions& read, std::size_t query,
@@ -112,12 +87,40 @@ std::string VectorForPeople(const std::vector<float>& vector) {
 
 }  // namespace
 
+absl::StatusOr<Matrix> CueVectors(const Arguments& arguments, const Store& store) {
+  const std::size_t dimension = store.Stats().dimension;
+  ENGRAM_RETURN_IF_ERROR(CheckDimension(arguments, store));
+  if (!arguments.file.empty()) return ReadVectors(arguments.file, arguments.format, dimension);
+  if (arguments.ids.empty() && arguments.vector.empty()) {
+    return Matrix{.values = {}, .rows = 0, .dimension = dimension};
+  }
+  Matrix matrix{.values = {}, .rows = 1, .dimension = dimension};
+  if (!arguments.ids.empty()) {
+    ENGRAM_ASSIGN_OR_RETURN(const Record record, store.Get({}, arguments.ids[0]));
+    if (record.vector.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("memory %d has no embedding to search with", record.id));
+    }
+    matrix.values = record.vector;
+  } else {
+    ENGRAM_ASSIGN_OR_RETURN(matrix.values, ParseVector(arguments.vector));
+    if (matrix.values.size() != dimension) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("--vector has %d values, and the store's dimension is %d",
+                          matrix.values.size(), dimension));
+    }
+  }
+  return matrix;
+}
+
+absl::StatusOr<MemoryId> OneMemory(const Arguments& arguments, const Store& store) {
+  if (!arguments.ids.empty()) return arguments.ids[0];
+  return store.IdForKey({}, arguments.keys[0]);
+}
+
 CommandResult Get(const Arguments& arguments) {
   ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/true));
-  MemoryId id = arguments.ids.empty() ? 0 : arguments.ids[0];
-  if (arguments.ids.empty()) {
-    ENGRAM_ASSIGN_OR_RETURN(id, store->IdForKey({}, arguments.keys[0]));
-  }
+  ENGRAM_ASSIGN_OR_RETURN(const MemoryId id, OneMemory(arguments, *store));
   ENGRAM_ASSIGN_OR_RETURN(const Record record, store->Get({}, id));
   if (arguments.json) {
     ENGRAM_RETURN_IF_ERROR(Print(MemoryLine(id, record.vector, record.payload, record.keys)));
@@ -134,7 +137,7 @@ CommandResult Get(const Arguments& arguments) {
 
 CommandResult Search(const Arguments& arguments) {
   ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/true));
-  ENGRAM_ASSIGN_OR_RETURN(const Matrix queries, Queries(arguments, *store));
+  ENGRAM_ASSIGN_OR_RETURN(const Matrix queries, CueVectors(arguments, *store));
   SearchOptions options;
   options.k = arguments.k;
   options.threads = arguments.threads;

@@ -41,12 +41,13 @@ absl::Status PrintReport(const Arguments& arguments, const VerifyReport& report)
   }
   if (arguments.json) {
     return Print(absl::StrFormat(
-        "{\"blocks\":%d,\"bytes\":%d,\"memories\":%d,\"corrupt_blocks\":%d,\"findings\":[%s]}",
-        report.blocks, report.bytes, report.memories, report.corrupt_blocks,
-        absl::StrJoin(findings, ",")));
+        "{\"blocks\":%d,\"bytes\":%d,\"memories\":%d,\"edges\":%d,\"dangling_edges\":%d,"
+        "\"corrupt_blocks\":%d,\"findings\":[%s]}",
+        report.blocks, report.bytes, report.memories, report.edges, report.dangling_edges,
+        report.corrupt_blocks, absl::StrJoin(findings, ",")));
   }
-  return Print(absl::StrFormat("%d blocks, %s and %d memories checked: %s", report.blocks,
-                               HumanBytes(report.bytes), report.memories,
+  return Print(absl::StrFormat("%d blocks, %s, %d memories and %d edges checked: %s", report.blocks,
+                               HumanBytes(report.bytes), report.memories, report.edges,
                                report.findings.empty() ? "sound" : "damaged"));
 }
 
@@ -60,6 +61,8 @@ CommandResult Stats(const Arguments& arguments) {
                                      Count("tail_rows", stats.tail_rows),
                                      Count("dead_rows", stats.dead_rows),
                                      Count("blocks", stats.blocks),
+                                     Count("edge_changes", stats.edge_changes),
+                                     Count("sealed_edges", stats.sealed_edges),
                                      Count("dimension", stats.dimension),
                                      Name("metric", MetricName(stats.metric)),
                                      Bytes("bytes_on_disk", stats.bytes_on_disk),

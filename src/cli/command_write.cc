@@ -50,6 +50,18 @@ absl::StatusOr<MemoryId> PutNew(Store& store, const Arguments& arguments,
 
 }  // namespace
 
+absl::StatusOr<std::vector<MemoryId>> AllMemories(const Arguments& arguments, const Store& store) {
+  std::vector<MemoryId> ids = arguments.ids;
+  for (const std::string& key : arguments.keys) {
+    ENGRAM_ASSIGN_OR_RETURN(const MemoryId id, store.IdForKey({}, key));
+    ids.push_back(id);
+  }
+  // A memory that is named twice is meant once.
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
 CommandResult Create(const Arguments& arguments) {
   StoreOptions options;
   options.dimension = arguments.dimension;
@@ -98,14 +110,7 @@ CommandResult Put(const Arguments& arguments) {
 
 CommandResult Delete(const Arguments& arguments) {
   ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/false));
-  std::vector<MemoryId> ids = arguments.ids;
-  for (const std::string& key : arguments.keys) {
-    ENGRAM_ASSIGN_OR_RETURN(const MemoryId id, store->IdForKey({}, key));
-    ids.push_back(id);
-  }
-  // A memory that is named twice goes once.
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  ENGRAM_ASSIGN_OR_RETURN(const std::vector<MemoryId> ids, AllMemories(arguments, *store));
   WriteBatch batch;
   for (const MemoryId id : ids) batch.Delete(id);
   ENGRAM_RETURN_IF_ERROR(store->Write(ToWriteOptions(arguments), batch));

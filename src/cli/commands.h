@@ -15,6 +15,8 @@
 
 namespace engram::cli {
 
+struct Matrix;
+
 inline constexpr int kExitDamage = 3;
 
 // Everything the command line can say.
@@ -22,13 +24,19 @@ struct Arguments {
   // Empty: not given; an empty argument is refused where that would not be the same.
   std::string store, file, format, payloads, ids_file, durability, text, vector, directory;
   std::string metric = "cosine", mode = "exact";
+  std::string named, types, normalisation, decay;
   std::uint32_t dimension = 0, k = 10, threads = 0;
   std::optional<std::uint64_t> first_id;
   std::vector<std::uint64_t> ids;
   std::vector<std::string> keys;
   std::optional<float> min_score;
+  std::optional<std::int64_t> now;
   double seconds = 3;
+  float amount = 0, below = 0;
+  RecallOptions recall;  // whose defaults the command's are
   bool json = false, payload = false, plain = false, kernels = false;
+  bool bidirectional = false, create_missing = false, in = false, explain = false, apply = false,
+       edges = false;
 };
 
 using CommandResult = absl::StatusOr<int>;  // the exit code
@@ -46,10 +54,28 @@ CommandResult Bench(const Arguments& arguments);
 CommandResult Stats(const Arguments& arguments);
 CommandResult Verify(const Arguments& arguments);
 CommandResult ShowVersion(const Arguments& arguments);
+CommandResult Link(const Arguments& arguments);
+CommandResult Neighbors(const Arguments& arguments);
+CommandResult Recall(const Arguments& arguments);
+CommandResult Reinforce(const Arguments& arguments);
+CommandResult Forget(const Arguments& arguments);
 
 // What the commands share.
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const Arguments& arguments, bool read_only);
 WriteOptions ToWriteOptions(const Arguments& arguments);
+
+// Returns: the vectors to search with, one row a query: of --vector, --vectors or --id; of
+// none of them no row.
+absl::StatusOr<Matrix> CueVectors(const Arguments& arguments, const Store& store);
+
+// Returns: the memory that --id or --key names; one of them is given.
+absl::StatusOr<MemoryId> OneMemory(const Arguments& arguments, const Store& store);
+
+// Returns: the memories that --id and --key name, ascending, each once.
+absl::StatusOr<std::vector<MemoryId>> AllMemories(const Arguments& arguments, const Store& store);
+
+// Returns: --half-life, --decay and --now as the library takes them.
+StrengthOptions ToStrengthOptions(const Arguments& arguments);
 
 // Errors: kInvalidArgument when --dim was given and is not the store's.
 absl::Status CheckDimension(const Arguments& arguments, const Store& store);
@@ -76,6 +102,10 @@ std::string Visible(std::string_view text);
 
 // Returns: the beginning of it, at most `bytes`, made visible.
 std::string Beginning(std::string_view text, std::size_t bytes);
+
+// Returns: "7 cat", the id and the first key, as people see them.
+std::string ShortName(const Record& record);
+std::string ShortPayload(const Record& record);
 
 std::string HumanBytes(std::uint64_t bytes);  // "15.4 MB"
 const char* MetricName(Metric metric);        // as --metric takes it

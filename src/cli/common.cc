@@ -14,6 +14,8 @@ namespace {
 // Whether the cursor stands behind a bar. Commands run on the main thread alone.
 bool progress_line_open = false;
 
+constexpr std::size_t kShownPayload = 60, kShownKey = 24;
+
 constexpr absl::string_view kReaderGone = "the reader of standard output is gone";
 
 absl::Status OutputError() {
@@ -131,6 +133,13 @@ std::string Beginning(std::string_view text, std::size_t bytes) {
   while (end > 0 && end < text.size() && (text[end] & 0xc0) == 0x80) --end;
   return Visible(text.substr(0, end)) + (end < text.size() ? "…" : "");
 }
+
+std::string ShortName(const Record& record) {
+  const std::string id = std::to_string(record.id);
+  return record.keys.empty() ? id : id + " " + Beginning(record.keys[0], kShownKey);
+}
+
+std::string ShortPayload(const Record& record) { return Beginning(record.payload, kShownPayload); }
 
 std::string HumanBytes(std::uint64_t bytes) {
   constexpr std::uint32_t kStep = 1000;

@@ -52,12 +52,6 @@ absl::Status WhyNotJson(const std::string& text) {
   return Bad("it is not JSON: " + Beginning(why, kShownReason));
 }
 
-absl::StatusOr<Json> Parse(const std::string& text) {
-  Json json = Json::parse(WithFloatZeros(text), nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return WhyNotJson(text);
-  return json;
-}
-
 absl::StatusOr<std::vector<float>> ToVector(const Json& json) {
   if (!json.is_array()) return Bad("the vector is no array of numbers");
   std::vector<float> vector;
@@ -111,8 +105,14 @@ absl::Status SetField(const std::string& name, const Json& value, JsonMemory& me
 
 }  // namespace
 
+absl::StatusOr<Json> ParseJson(const std::string& text) {
+  Json json = Json::parse(WithFloatZeros(text), nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return WhyNotJson(text);
+  return json;
+}
+
 absl::StatusOr<JsonMemory> ParseMemory(const std::string& line) {
-  ENGRAM_ASSIGN_OR_RETURN(const Json json, Parse(line));
+  ENGRAM_ASSIGN_OR_RETURN(const Json json, ParseJson(line));
   if (!json.is_object()) return Bad("it is not a JSON object");
   if (json.contains("payload") && json.contains("payload_hex")) {
     return Bad("it has both \"payload\" and \"payload_hex\"; one of them is allowed");
@@ -128,7 +128,7 @@ absl::StatusOr<JsonMemory> ParseMemory(const std::string& line) {
 }
 
 absl::StatusOr<std::vector<float>> ParseVector(const std::string& text) {
-  const auto json = Parse(text);
+  const auto json = ParseJson(text);
   if (!json.ok() || !json->is_array()) {
     return Bad(
         absl::StrFormat("--vector: %s; an array such as [0.5,-1,2] is expected",
@@ -140,6 +140,7 @@ absl::StatusOr<std::vector<float>> ParseVector(const std::string& text) {
 std::string Number(float value) {
   // Without a point it would read back as the integer 0, which has no sign.
   if (value == 0.0f && std::signbit(value)) return "-0.0";
+  if (!std::isfinite(value)) return "null";
   return absl::StrFormat("%.9g", static_cast<double>(value));
 }
 

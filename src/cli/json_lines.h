@@ -2,6 +2,7 @@
 #ifndef ENGRAM_CLI_JSON_LINES_H_
 #define ENGRAM_CLI_JSON_LINES_H_
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ struct JsonMemory {
   std::vector<std::string> keys;
 };
 
+// Errors: kInvalidArgument saying where and why `text` is not JSON.
+absl::StatusOr<nlohmann::json> ParseJson(const std::string& text);
+
 // Reads {"id":1,"key":"…","keys":[…],"vector":[…],"payload":"…"}; id or key is
 // needed, the rest is not. Bytes that are no UTF-8 stand as "payload_hex", instead of
 // "payload".
@@ -32,7 +36,8 @@ absl::StatusOr<std::vector<float>> ParseVector(const std::string& text);
 std::string MemoryLine(MemoryId id, absl::Span<const float> vector, std::string_view payload,
                        absl::Span<const std::string> keys);
 
-// Returns: the number with 9 significant digits, which give back every f32.
+// Returns: the number with 9 significant digits, which give back every f32; null for what
+// JSON has no number for.
 std::string Number(float value);
 std::string Quoted(std::string_view text);  // bytes that are no UTF-8 become U+FFFD
 

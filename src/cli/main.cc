@@ -78,6 +78,7 @@ int Main(int argc, char** argv) {
   line.app.set_version_flag("--version", VersionLine(), "which library this is");
   AddWriting(line);
   AddReading(line);
+  AddRecall(line);
   AddUpkeep(line);
   std::vector<std::string> words = Words(argc, argv);
   const std::vector<std::string> names = CommandNames(line.app);

@@ -30,10 +30,6 @@ std::string CheckImport(const Arguments& a) {
                          option);
 }
 
-std::string CheckNamed(const Arguments& a) {
-  return a.ids.empty() && a.keys.empty() ? "--id or --key is needed" : "";
-}
-
 void AddImport(CommandLine& line) {
   Arguments& a = line.arguments;
   CLI::App* import =
@@ -55,6 +51,10 @@ void AddImport(CommandLine& line) {
 
 }  // namespace
 
+std::string CheckMemories(const Arguments& a) {
+  return a.ids.empty() && a.keys.empty() ? "--id or --key is needed" : "";
+}
+
 void AddWriting(CommandLine& line) {
   Arguments& a = line.arguments;
   CLI::App* create = AddStoreCommand(line, "create", "create a store", Create);
@@ -68,7 +68,7 @@ void AddWriting(CommandLine& line) {
   AddImport(line);
 
   CLI::App* put =
-      AddStoreCommand(line, "put", "store one memory, or replace it whole", Put, CheckNamed);
+      AddStoreCommand(line, "put", "store one memory, or replace it whole", Put, CheckMemories);
   AddIds(put, a, "of the memory", false);
   AddKeys(put, a,
           "text name, repeated for more; without --id: the memory it names,\nor a new one. "
@@ -82,7 +82,7 @@ void AddWriting(CommandLine& line) {
   put->footer("At least one of --id and --key is needed.");
 
   CLI::App* remove =
-      AddStoreCommand(line, "delete", "remove memories with their keys", Delete, CheckNamed);
+      AddStoreCommand(line, "delete", "remove memories with their keys", Delete, CheckMemories);
   AddIds(remove, a, "of memories, one or more", true);
   AddKeys(remove, a, "of a memory; repeated for more", true);
   AddDurability(remove, a, "what the write survives; process unless said");

@@ -1,6 +1,8 @@
 """The demo makes its own store anew, and touches nothing that is not its own."""
+import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -32,8 +34,40 @@ class DemoTest(unittest.TestCase):
             done = self.demo()
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("500 of 500 exact", done.stdout)
-            self.assertEqual(done.stdout.count("\n  * "), 3)
+            self.assertEqual(done.stdout.count('\n"'), 4)
+            self.assertIn("16259 cue words linked to them by 17685 edges, 2822 relations",
+                          done.stdout)
+            figures = dict(re.findall(r"^(.+?)  +0[.]\d+ +(0[.]\d+) ", done.stdout, re.MULTILINE))
+            search, words, stems, relations = map(float, figures.values())
+            self.assertEqual(search, 0.598)
+            self.assertGreater(words, 0.78)
+            self.assertGreater(stems, 0.9)
+            self.assertLess(relations, stems)  # as it says on the screen
             self.assertIn(str(self.store), done.stdout)
+
+    def test_its_files_are_what_the_command_reads(self):
+        data = ROOT / "examples/wordnet/data"
+        copy = self.store.with_name("copy")
+        self.engram("create", copy, "--dim", 384)
+        self.engram("import", copy, data / "base.f16", "--payloads", data / "memories.txt")
+        said = json.loads(self.engram("link", copy, data / "cue_words.tsv", "--create-missing",
+                                      "--json"))
+        self.assertEqual(said, {"linked": 17685, "created": 16259})
+        self.engram("link", copy, data / "relations.tsv")
+        self.assertEqual(self.demo().returncode, 0)
+        self.assertEqual(self.engram("export", copy, "--edges"),
+                         self.engram("export", self.store, "--edges"))
+        options = ["--vectors", data / "queries.f16", "--named", data / "query_cues.txt", "--json",
+                   "--hops", 1, "--types", "link", "--normalisation", "none", "--threshold", 0,
+                   "--fan-exponent", 0.5, "--activation-weight", 1]
+        answers = [json.loads(line) for line in
+                   self.engram("recall", self.store, *options).splitlines()]
+        own = [int(line.split("\t")[0]) for line in
+               (data / "queries.tsv").read_text(encoding="utf-8").splitlines()]
+        self.assertEqual(len(answers), len(own))
+        found = sum(row in [hit["id"] for hit in answer["hits"]]
+                    for row, answer in zip(own, answers))
+        self.assertGreater(found, 450)
 
     def test_what_is_not_its_own_stays(self):
         def refused(says):

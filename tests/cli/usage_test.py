@@ -76,7 +76,7 @@ class UsageTest(unittest.TestCase):
 
     def test_help_describes_each_option_and_default(self):
         for command in ("create", "import", "put", "delete", "get", "search", "export", "bench",
-                        "backup"):
+                        "backup", "link", "neighbors", "recall", "reinforce", "forget"):
             text = self.ok(command, "--help")
             for line in text.splitlines():
                 if not line.startswith("  ") or line.startswith(" " * 20):
