@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
@@ -47,6 +48,33 @@ absl::StatusOr<bool> AllFresh(const WriterState& state, absl::Span<const Change>
     }
   }
   return true;
+}
+
+absl::StatusOr<std::vector<Change>> ChangesOf(const WriterState& state,
+                                              absl::Span<const ImportedMemory> memories) {
+  std::vector<Change> changes;
+  std::optional<std::uint64_t> max_id = state.max_id;
+  for (const ImportedMemory& memory : memories) {
+    Change change;
+    if (memory.id.has_value()) {
+      change.id = *memory.id;
+    } else {
+      ENGRAM_ASSIGN_OR_RETURN(change.id, IdAbove(max_id));
+    }
+    max_id = std::max(max_id, std::make_optional(change.id));
+    change.vector = memory.vector;
+    change.norm = memory.norm;
+    change.bytes = memory.payload;
+    changes.push_back(change);
+    for (const std::string& key : memory.keys) {
+      Change set_key;
+      set_key.kind = Change::Kind::kSetKey;
+      set_key.id = change.id;
+      set_key.bytes = key;
+      changes.push_back(set_key);
+    }
+  }
+  return changes;
 }
 
 BulkFiles::BulkFiles(const WriterState& state, std::int64_t now)

@@ -24,6 +24,11 @@ namespace engram::storage {
 // and only ids that are put get keys. Only such changes can be written as files.
 absl::StatusOr<bool> AllFresh(const WriterState& state, absl::Span<const Change> changes);
 
+// Returns: what puts `memories`, those without an id under new ones. A key of theirs that
+// is known makes the changes not AllFresh().
+absl::StatusOr<std::vector<Change>> ChangesOf(const WriterState& state,
+                                              absl::Span<const ImportedMemory> memories);
+
 // Used once, by one thread that has the turn. Files that were not ingested are
 // removed with it.
 class BulkFiles {

@@ -35,7 +35,8 @@ absl::Status CommitQueue::Submit(CommitRequest& request, Processor process) {
     std::size_t changes = 0;
     for (const Waiter* waiting : waiters_) {
       if (waiting->request == nullptr) break;
-      changes += waiting->request->changes.size() + waiting->request->edges.size();
+      changes += waiting->request->changes.size() + waiting->request->edges.size() +
+                 waiting->request->imported.size();
       if (!group.empty() && changes > kMaxGroupChanges) break;
       group.push_back(waiting->request);
     }

@@ -30,7 +30,9 @@ struct CommitRequest {
   WriteRules rules;
   absl::Span<const Change> changes;
   absl::Span<const EdgePut> edges;  // after the changes
-  NodesOfLiving* known = nullptr;   // what it knows of ids, and learns; null: nothing
+  absl::Span<const ImportedMemory> imported = {};
+  std::uint64_t first_imported = 0;  // which memory of its import the first of `imported` is
+  NodesOfLiving* known = nullptr;    // what it knows of ids, and learns; null: nothing
   // Set with `result`.
   std::uint64_t created = 0;    // memories that edges made
   std::uint64_t forgotten = 0;  // memories that kForget deleted

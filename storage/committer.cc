@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
 #include "storage/format/name_format.h"
+#include "storage/id_keys.h"
 
 namespace engram::storage {
 namespace {
@@ -55,6 +56,7 @@ void Committer::Commit(absl::Span<CommitRequest* const> group) {
     const Mark mark = MarkHere();
     undo_heads_.clear();
     undo_keys_.clear();
+    undo_given_keys_.clear();
     batch_.SetSavePoint();
     request->result = AddRequest(*request);
     if (request->result.ok()) {
@@ -90,7 +92,7 @@ absl::Status Committer::AddRequest(CommitRequest& request) {
   }
   ENGRAM_RETURN_IF_ERROR(LearnNodes(request));
   for (const EdgePut& edge : request.edges) ENGRAM_RETURN_IF_ERROR(AddEdge(edge, request));
-  return absl::OkStatus();
+  return AddAllImported(request);
 }
 
 absl::Status Committer::AddChange(const Change& change, CommitRequest& request) {
@@ -183,17 +185,14 @@ absl::Status Committer::AddDelete(const Change& change) {
 
 absl::Status Committer::RemoveKeys(std::uint64_t id) {
   std::vector<std::string> keys;
-  const std::unique_ptr<rocksdb::Iterator> it(state_.database->db().NewIterator(
-      rocksdb::ReadOptions(), state_.database->family(Family::kIds)));
-  const std::string prefix = IdKeysPrefix(id);
-  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-    const auto entry = DecodeIdKeysKey(it->key().ToStringView());
-    if (entry.has_value()) keys.emplace_back(entry->key);
+  if (state_.MayHaveHead(id)) {
+    ENGRAM_ASSIGN_OR_RETURN(keys, ReadKeysOf(*state_.database, rocksdb::ReadOptions(), id));
   }
-  ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), absl::StrFormat("reading the keys of id %d", id)));
   // Keys given earlier in this group are not in the database yet.
-  for (const auto& [key, owner] : key_owners_) {
-    if (owner == id) keys.push_back(key);
+  if (const auto given = given_keys_.find(id); given != given_keys_.end()) {
+    keys.insert(keys.end(), given->second.begin(), given->second.end());
+    undo_given_keys_.emplace_back(id, std::move(given->second));
+    given_keys_.erase(given);
   }
   for (const std::string& key : keys) {
     ENGRAM_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> owner, FindKeyOwner(key));
@@ -218,6 +217,7 @@ absl::Status Committer::AddSetKey(const Change& change) {
   const std::string form = NormalForm(key);
   if (!form.empty()) Put(Family::kIds, FormKey(form, key), {});
   SetKeyOwner(key, change.id);
+  if (owner != change.id) given_keys_[change.id].push_back(key);
   return absl::OkStatus();
 }
 
@@ -253,6 +253,7 @@ void Committer::RollBack(const Mark& mark) {
   dead_.resize(mark.dead);
   events_.resize(mark.events);
   deletions_ = mark.deletions;
+  max_id_ = mark.max_id;
   for (auto it = undo_heads_.rbegin(); it != undo_heads_.rend(); ++it) {
     if (it->before.has_value()) {
       heads_[it->id] = *it->before;
@@ -266,6 +267,10 @@ void Committer::RollBack(const Mark& mark) {
     } else {
       key_owners_.erase(it->key);
     }
+  }
+  for (auto& [id, keys] : undo_given_keys_) {
+    std::vector<std::string>& given = given_keys_[id];
+    given.insert(given.end(), keys.begin(), keys.end());
   }
 }
 
@@ -293,6 +298,7 @@ void Committer::SetHead(std::uint64_t id, const MemoryHead& head) {
   const auto [it, fresh] = heads_.try_emplace(id);
   undo_heads_.push_back({id, fresh ? std::nullopt : std::make_optional(it->second)});
   it->second = head;
+  if (!max_id_.has_value() || id > *max_id_) max_id_ = id;
   Put(Family::kIds, HeadKey(id), EncodeMemoryHead(head));
 }
 

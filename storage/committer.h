@@ -4,10 +4,10 @@
 #define ENGRAM_STORAGE_COMMITTER_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,7 +32,8 @@ absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord
 // One group, used once, by whoever has the turn.
 class Committer {
  public:
-  explicit Committer(WriterState& state) : state_(state), next_(state.commit) {}
+  explicit Committer(WriterState& state)
+      : state_(state), next_(state.commit), max_id_(state.max_id) {}
 
   // Sets the result of every request. The state is changed, and not published.
   void Commit(absl::Span<CommitRequest* const> group);
@@ -56,6 +57,12 @@ class Committer {
   absl::Status AddForget(const Change& change, CommitRequest& request);
   absl::Status AddReinforcement(const Change& change, const WriteRules& rules);
 
+  // committer_imports.cc
+  absl::Status AddAllImported(const CommitRequest& request);
+  absl::Status AddImported(const ImportedMemory& memory, const WriteRules& rules);
+  // The one memory that some of `keys` name; nullopt: none does.
+  absl::StatusOr<std::optional<std::uint64_t>> FindNamed(absl::Span<const std::string> keys);
+
   // committer_edges.cc
   absl::Status AddEdge(const EdgePut& edge, CommitRequest& request);
   absl::Status AddEdgeDeletion(const Change& change);
@@ -74,8 +81,11 @@ class Committer {
     CommitRecord next;
     std::size_t rows, dead, events;
     std::uint64_t deletions;
+    std::optional<std::uint64_t> max_id;
   };
-  Mark MarkHere() const { return {next_, rows_.size(), dead_.size(), events_.size(), deletions_}; }
+  Mark MarkHere() const {
+    return {next_, rows_.size(), dead_.size(), events_.size(), deletions_, max_id_};
+  }
   void RollBack(const Mark& mark);
   absl::Status Write(Durability durability);
 
@@ -91,7 +101,10 @@ class Committer {
   CommitRecord next_;
   rocksdb::WriteBatch batch_;
   absl::flat_hash_map<std::uint64_t, std::optional<MemoryHead>> heads_;
-  std::map<std::string, std::optional<std::uint64_t>> key_owners_;
+  absl::flat_hash_map<std::string, std::optional<std::uint64_t>> key_owners_;
+  // Keys that this group has given to an id; their owners may have changed since.
+  absl::flat_hash_map<std::uint64_t, std::vector<std::string>> given_keys_;
+  std::optional<std::uint64_t> max_id_;  // as WriterState::max_id, with what the group adds
   std::vector<NewRow> rows_;
   std::vector<std::uint64_t> dead_;
   std::vector<EdgeEvent> events_;
@@ -99,6 +112,7 @@ class Committer {
   NodesOfLiving known_;
   std::vector<UndoHead> undo_heads_;
   std::vector<UndoKey> undo_keys_;
+  std::vector<std::pair<std::uint64_t, std::vector<std::string>>> undo_given_keys_;
   std::string scratch_;
 };
 

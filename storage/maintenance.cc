@@ -210,11 +210,13 @@ absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const Change> changes, std::int64_t now) {
+absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const ImportedMemory> memories,
+                                              std::int64_t now) {
   absl::MutexLock lock(&mutex_);
   bool fresh = false;
   const absl::Status status = queue_.RunAlone([&]() -> absl::Status {
     ENGRAM_RETURN_IF_ERROR(state_.broken);
+    ENGRAM_ASSIGN_OR_RETURN(const std::vector<Change> changes, ChangesOf(state_, memories));
     ENGRAM_ASSIGN_OR_RETURN(fresh, AllFresh(state_, changes));
     return fresh ? IngestInBulk(changes, now) : absl::OkStatus();
   });

@@ -47,11 +47,11 @@ class Maintenance {
   absl::Status CompactFiles(double min_dead_fraction, const ProgressFunction& progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Writes `changes` as files that pass by the log and the tail, as one commit that
+  // Writes `memories` as files that pass by the log and the tail, as one commit that
   // is power-safe; nobody else writes meanwhile. Returns: false, and nothing is
   // changed, when not AllFresh(). On an error nothing is changed either, or the
   // state is broken.
-  absl::StatusOr<bool> WriteInBulk(absl::Span<const Change> changes, std::int64_t now)
+  absl::StatusOr<bool> WriteInBulk(absl::Span<const ImportedMemory> memories, std::int64_t now)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Folds the changes of edges into the sealed ones, when there are at least `changes`.

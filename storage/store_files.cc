@@ -5,7 +5,6 @@
 #include "storage/store_files.h"
 
 #include <algorithm>
-#include <limits>
 #include <thread>
 #include <utility>
 
@@ -17,7 +16,7 @@
 #include "storage/commit_queue.h"
 #include "storage/committer.h"
 #include "storage/edge_types.h"
-#include "storage/import_chunk.h"
+#include "storage/importer.h"
 #include "storage/maintenance.h"
 #include "storage/store_directory.h"
 #include "storage/verify.h"
@@ -30,9 +29,6 @@ constexpr std::uint64_t kBlockBytes = std::uint64_t{2} << 20;
 constexpr std::uint32_t kRowUnit = 64;
 constexpr std::uint64_t kWaitFactor = 4;  // writers wait at this many times seal_bytes
 constexpr double kMostlyDead = 0.5;
-constexpr std::size_t kCommitBytes = std::size_t{4} << 20;
-constexpr std::size_t kBulkBytes = std::size_t{32} << 20;
-constexpr std::size_t kLeastBulkBytes = std::size_t{1} << 20;  // below it, files are not worth it
 constexpr std::size_t kLinkEdges = std::size_t{1} << 18;
 constexpr std::size_t kKnownNodes = std::size_t{1} << 22;  // some 100 MB
 constexpr absl::Duration kRetryPause = absl::Seconds(1);
@@ -137,7 +133,10 @@ class StoreFilesImpl : public StoreFiles {
 
   absl::StatusOr<ImportCounts> Import(const WriteRules& rules, std::uint64_t expected,
                                       const ProgressFunction& progress,
-                                      MemorySource source) override;
+                                      MemorySource source) override {
+    const auto submit = [this](CommitRequest& request) { return Submit(request); };
+    return Importer(meta_, rules, *maintenance_, submit, expected, progress).Run(source);
+  }
   absl::StatusOr<LinkCounts> Link(const WriteRules& rules, std::uint64_t expected,
                                   const ProgressFunction& progress, EdgePutSource source) override;
   absl::StatusOr<std::uint32_t> EdgeType(Durability durability, std::string_view name) override;
@@ -194,8 +193,6 @@ class StoreFilesImpl : public StoreFiles {
     return queue_.Submit(request,
                          [this](absl::Span<CommitRequest* const> group) { CommitGroup(group); });
   }
-  absl::Status WriteImported(const WriteRules& rules, absl::Span<const Change> changes,
-                             std::size_t bytes);
   absl::Status WaitForRoom();
   void Background();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
@@ -259,77 +256,6 @@ void StoreFilesImpl::Background() {
     const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) { return stop_; };
     room_mutex_.AwaitWithTimeout(absl::Condition(&stopped), kRetryPause);
   }
-}
-
-// Returns: how many rows a chunk takes: as many whole blocks as go into kBulkBytes.
-std::uint64_t RowsPerChunk(const StoreMeta& meta) {
-  const std::uint64_t block = std::uint64_t{meta.rows_per_block} * meta.dimension * sizeof(float);
-  return std::max<std::uint64_t>(1, kBulkBytes / block) * meta.rows_per_block;
-}
-
-absl::Status StoreFilesImpl::WriteImported(const WriteRules& rules,
-                                           absl::Span<const Change> changes, std::size_t bytes) {
-  if (bytes >= kLeastBulkBytes) {
-    ENGRAM_ASSIGN_OR_RETURN(const bool written, maintenance_->WriteInBulk(changes, rules.now));
-    if (written) return absl::OkStatus();
-  }
-  std::size_t begin = 0, size = 0;
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    if (changes[i].kind == Change::Kind::kPut && size >= kCommitBytes) {
-      ENGRAM_RETURN_IF_ERROR(Write(rules, changes.subspan(begin, i - begin)));
-      begin = i;
-      size = 0;
-    }
-    size += changes[i].vector.size() * sizeof(float) + changes[i].bytes.size();
-  }
-  return Write(rules, changes.subspan(begin));
-}
-
-absl::StatusOr<ImportCounts> StoreFilesImpl::Import(const WriteRules& rules, std::uint64_t expected,
-                                                    const ProgressFunction& progress,
-                                                    MemorySource source) {
-  ImportCounts counts;
-  std::optional<std::uint64_t> max_id;
-  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
-    max_id = state_->max_id;
-    return absl::OkStatus();
-  }));
-  ImportChunk chunk;
-  for (bool more = true; more; chunk.Clear()) {
-    while (chunk.rows < RowsPerChunk(meta_) && chunk.size() < 2 * kBulkBytes) {
-      ImportedMemory memory;
-      ENGRAM_ASSIGN_OR_RETURN(more, source(&memory));
-      if (!more) break;
-      std::uint64_t id = 0;
-      if (memory.id.has_value()) {
-        id = *memory.id;
-      } else {
-        const auto known = memory.keys.empty()
-                               ? absl::StatusOr<std::uint64_t>(absl::NotFoundError(""))
-                               : CurrentView()->FindKey(memory.keys[0], /*verify=*/true);
-        if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
-        if (!known.ok() && max_id == std::numeric_limits<std::uint64_t>::max()) {
-          return absl::ResourceExhaustedError("no id above the largest one is left");
-        }
-        id = known.ok() ? *known : max_id.has_value() ? *max_id + 1 : 0;
-      }
-      if (!max_id.has_value() || id > *max_id) max_id = id;
-      chunk.Add(Change::Kind::kPut, id, memory.norm, memory.vector, memory.payload);
-      for (const std::string& key : memory.keys) {
-        chunk.Add(Change::Kind::kSetKey, id, 0.0f, {}, key);
-      }
-      ++chunk.memories;
-    }
-    if (chunk.memories > 0) {
-      ENGRAM_RETURN_IF_ERROR(WriteImported(rules, chunk.Changes(), chunk.size()));
-    }
-    counts.memories += chunk.memories;
-    if (progress && !progress(counts.memories, expected)) {
-      return absl::CancelledError(
-          absl::StrFormat("the import was cancelled after %d memories", counts.memories));
-    }
-  }
-  return counts;
 }
 
 absl::StatusOr<LinkCounts> StoreFilesImpl::Link(const WriteRules& rules, std::uint64_t expected,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
+#include "storage/id_keys.h"
 
 namespace engram::storage {
 namespace {
@@ -124,15 +125,7 @@ absl::StatusOr<std::uint64_t> View::FindIdOfNode(std::uint32_t node, bool verify
 }
 
 absl::StatusOr<std::vector<std::string>> View::ReadKeys(std::uint64_t id, bool verify) const {
-  std::vector<std::string> keys;
-  const std::unique_ptr<rocksdb::Iterator> it = NewFamilyIterator(Family::kIds, verify);
-  const std::string prefix = IdKeysPrefix(id);
-  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-    const auto entry = DecodeIdKeysKey(it->key().ToStringView());
-    if (entry.has_value()) keys.emplace_back(entry->key);
-  }
-  ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), absl::StrFormat("reading the keys of id %d", id)));
-  return keys;
+  return ReadKeysOf(*parts_.database, Options(verify), id);
 }
 
 absl::StatusOr<std::uint64_t> View::FindKey(std::string_view key, bool verify) const {

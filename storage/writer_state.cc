@@ -107,6 +107,14 @@ absl::Status LoadMaxId(WriterState& state) {
 
 }  // namespace
 
+absl::StatusOr<std::uint64_t> IdAbove(const std::optional<std::uint64_t>& max_id) {
+  if (!max_id.has_value()) return 0;
+  if (*max_id == std::numeric_limits<std::uint64_t>::max()) {
+    return absl::ResourceExhaustedError("no id above the largest one is left");
+  }
+  return *max_id + 1;
+}
+
 absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Database> database,
                                                              const StoreMeta& meta,
                                                              const WriterState* previous) {

@@ -55,6 +55,9 @@ struct WriterState {
   }
 };
 
+// Returns: the id that a new memory gets: that above `max_id`. Errors: kResourceExhausted.
+absl::StatusOr<std::uint64_t> IdAbove(const std::optional<std::uint64_t>& max_id);
+
 // Reads everything but the payloads: catalog, tombstones, tail, edges, counters. What
 // `previous` has checked stays checked; null: nothing has. Errors: kDataLoss naming what is
 // damaged.

@@ -266,8 +266,14 @@ struct ImportOptions {
   // How each chunk is written. Default: kPower.
   Durability durability = Durability::kPower;
 
+  // Only read and check the memories, and count them; nothing is stored. Not checked is what
+  // depends on the store: which memories keys name, and whether ids are left. Default: false.
+  bool dry_run = false;
+
   // The number of memories if it is known, for Progress::total. Default: 0.
   std::uint64_t expected = 0;
+
+  // Called after each chunk: `done` memories are stored, the first that the source gave.
   ProgressCallback progress;
 };
 

@@ -137,8 +137,9 @@ struct VerifyReport {
 
 // What Import() reads, one memory at a time.
 struct ImportRow {
-  // Without an id: the memory that `keys` name if the store has it, else the
-  // largest id ever used plus one.
+  // Without an id: the one memory that some of `keys` name, of those that were imported before
+  // too; where none does, a new one, whose id is the largest ever used plus one. With an
+  // id, keys that named other memories move to this one.
   std::optional<MemoryId> id;
   absl::Span<const float> vector;  // empty: no embedding
   std::string_view payload;
@@ -206,10 +207,16 @@ class Store {
   virtual absl::Status Write(const WriteOptions& options, const WriteBatch& batch) = 0;
 
   // Reads `source` to its end and stores what it gives, as Put and SetKey
-  // would, in chunks of some tens of megabytes. Each chunk is atomic; on an error
-  // the chunks before it stay. A chunk whose ids and keys are all new is
-  // written as blocks at once, not through log and tail: it is then power-safe
-  // whatever the durability asked for, and other writes wait while it is written.
+  // would, in chunks. Each chunk is atomic; on an error the chunks before it stay, which
+  // are the memories that ImportOptions::progress was told of last. Memories whose ids and keys
+  // are all new are written as blocks at once, in chunks of some tens of megabytes and
+  // 65,536 memories (or one block) at most, not through log and tail: a chunk is then power-safe
+  // whatever the durability asked for, and other writes wait while it is written. Others
+  // are written in chunks of some 4 MB.
+  //
+  // Other writes may come between. A memory without an id never takes the place of one that
+  // somebody else put. kInvalidArgument when its keys name different memories: the message
+  // tells which memory of the import it is, counted from 0, the keys and what they name.
   virtual absl::StatusOr<ImportReport> Import(const ImportOptions& options,
                                               ImportSource source) = 0;
 

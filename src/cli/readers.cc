@@ -1,12 +1,9 @@
 #include "cli/readers.h"
 
-#include <bit>
-#include <cerrno>
+#include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <regex>
 
 #include "absl/strings/ascii.h"
@@ -16,8 +13,6 @@
 
 namespace engram::cli {
 namespace {
-
-constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 
 // Those of matrices have some 120 bytes; and std::regex needs stack for each byte.
 constexpr std::size_t kMaxNpyHeader = 4096;
@@ -43,52 +38,17 @@ float FromHalf(std::uint16_t half) {
   return negative ? -value : value;
 }
 
-absl::StatusOr<Matrix> ReadF16(const std::string& path, const std::string& bytes,
-                               std::size_t dimension) {
-  if (bytes.size() % (2 * dimension) != 0) {
-    return Bad(path, absl::StrFormat("%d bytes are no whole number of rows of %d half floats",
-                                     bytes.size(), dimension));
-  }
-  Matrix matrix{.values = {}, .rows = bytes.size() / (2 * dimension), .dimension = dimension};
-  matrix.values.reserve(matrix.rows * dimension);
-  for (std::size_t i = 0; i < bytes.size(); i += 2) {
-    std::uint16_t half = 0;
-    std::memcpy(&half, bytes.data() + i, 2);
-    matrix.values.push_back(FromHalf(half));
-  }
-  return matrix;
-}
-
-absl::StatusOr<Matrix> ReadFvecs(const std::string& path, const std::string& bytes,
-                                 std::size_t dimension) {
-  Matrix matrix{.values = {}, .rows = 0, .dimension = dimension};
-  const std::size_t row_bytes = 4 + 4 * dimension;
-  for (std::size_t at = 0; at < bytes.size(); at += row_bytes) {
-    std::int32_t given = 0;
-    if (bytes.size() - at >= 4) std::memcpy(&given, bytes.data() + at, 4);
-    if (given < 0 || static_cast<std::size_t>(given) != dimension) {
-      return Bad(path, absl::StrFormat("row %d has dimension %d, and the store's is %d",
-                                       matrix.rows, given, dimension));
-    }
-    if (bytes.size() - at < row_bytes) {
-      return Bad(path, absl::StrFormat("row %d is cut off: %d of %d bytes", matrix.rows,
-                                       bytes.size() - at, row_bytes));
-    }
-    matrix.values.resize(matrix.values.size() + dimension);
-    std::memcpy(matrix.values.data() + matrix.rows * dimension, bytes.data() + at + 4,
-                4 * dimension);
-    ++matrix.rows;
-  }
-  return matrix;
-}
-
 struct Npy {
   std::string type;  // "<f4"
   std::vector<std::uint64_t> shape;
   std::size_t data = 0;  // where it begins
 };
 
-absl::StatusOr<Npy> ParseNpy(const std::string& path, const std::string& bytes) {
+absl::StatusOr<Npy> ReadNpyHeader(InputFile& file) {
+  const std::string& path = file.path();
+  std::string bytes(12 + kMaxNpyHeader, '\0');
+  ENGRAM_ASSIGN_OR_RETURN(const std::size_t got, file.Read(bytes.data(), bytes.size()));
+  bytes.resize(got);
   if (bytes.size() < 10 || bytes.compare(0, 6, "\x93NUMPY") != 0) {
     return Bad(path, "it is no .npy file: it does not begin with \\x93NUMPY");
   }
@@ -121,44 +81,18 @@ absl::StatusOr<Npy> ParseNpy(const std::string& path, const std::string& bytes) 
   return npy;
 }
 
-absl::Status CheckNpyBytes(const std::string& path, const std::string& bytes, const Npy& npy,
-                           std::uint64_t rows, std::uint64_t row_bytes) {
-  const std::uint64_t there = bytes.size() - npy.data;
+absl::Status CheckNpyBytes(const InputFile& file, const Npy& npy, std::uint64_t row_bytes) {
+  const std::uint64_t there = file.size() - std::min<std::uint64_t>(npy.data, file.size());
+  const std::uint64_t rows = npy.shape[0];
   if (row_bytes != 0 && rows == there / row_bytes && there % row_bytes == 0) {
     return absl::OkStatus();
   }
-  return Bad(path, absl::StrFormat("its header tells of %d rows of %d bytes, and %d bytes follow",
-                                   rows, row_bytes, there));
-}
-
-absl::StatusOr<Matrix> ReadNpy(const std::string& path, const std::string& bytes,
-                               std::size_t dimension) {
-  ENGRAM_ASSIGN_OR_RETURN(const Npy npy, ParseNpy(path, bytes));
-  const bool half = npy.type == "<f2";
-  if (!half && npy.type != "<f4") {
-    return Bad(path, absl::StrFormat("its type is %s; <f4 or <f2 is needed", npy.type));
-  }
-  if (npy.shape.size() != 2 || npy.shape[1] != dimension) {
-    return Bad(path, absl::StrFormat("its shape has %d axes and rows of %d; 2 axes and rows of %d "
-                                     "are needed",
-                                     npy.shape.size(), npy.shape.empty() ? 0 : npy.shape.back(),
-                                     dimension));
-  }
-  ENGRAM_RETURN_IF_ERROR(CheckNpyBytes(path, bytes, npy, npy.shape[0], dimension * (half ? 2 : 4)));
-  if (half) return ReadF16(path, bytes.substr(npy.data), dimension);
-  Matrix matrix{.values = {}, .rows = npy.shape[0], .dimension = dimension};
-  matrix.values.resize(matrix.rows * dimension);
-  std::memcpy(matrix.values.data(), bytes.data() + npy.data, bytes.size() - npy.data);
-  return matrix;
+  return Bad(file.path(),
+             absl::StrFormat("its header tells of %d rows of %d bytes, and %d bytes follow", rows,
+                             row_bytes, there));
 }
 
 }  // namespace
-
-bool IsStandardInput(const std::string& path) { return path == "-"; }
-
-std::string NameOf(const std::string& path) {
-  return IsStandardInput(path) ? "standard input" : path;
-}
 
 absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string& format) {
   const std::size_t dot = path.rfind('.');
@@ -171,65 +105,148 @@ absl::StatusOr<std::string> FormatOf(const std::string& path, const std::string&
                                    name));
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const auto error = [&path] {
-    return absl::NotFoundError(NameOf(path) + ": " + std::strerror(errno));
-  };
-  // Not a stream: of a directory it would throw.
-  const bool standard = IsStandardInput(path);
-  std::FILE* file = standard ? stdin : std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return error();
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> closed(standard ? nullptr : file,
-                                                               &std::fclose);
-  std::string bytes;
-  std::vector<char> buffer(kReadBytes);
-  for (std::size_t got = 1; got > 0;) {
-    got = std::fread(buffer.data(), 1, buffer.size(), file);
-    bytes.append(buffer.data(), got);
+absl::StatusOr<std::vector<std::string>> ReadLines(const std::string& path) {
+  ENGRAM_ASSIGN_OR_RETURN(InputFile file, InputFile::Open(path));
+  std::vector<std::string> lines;
+  std::string line;
+  for (;;) {
+    ENGRAM_ASSIGN_OR_RETURN(const bool more, file.ReadLine(&line));
+    if (!more) return lines;
+    lines.push_back(line);
   }
-  if (std::ferror(file) != 0) return error();
-  return bytes;
 }
 
-absl::StatusOr<std::vector<std::string>> ReadLines(const std::string& path) {
-  ENGRAM_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < bytes.size();) {
-    const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
-    const bool carriage_return = end > begin && bytes[end - 1] == '\r';
-    lines.push_back(bytes.substr(begin, end - begin - (carriage_return ? 1 : 0)));
-    begin = end + 1;
+absl::StatusOr<VectorReader> VectorReader::Open(const std::string& path, const std::string& format,
+                                                std::size_t dimension) {
+  ENGRAM_ASSIGN_OR_RETURN(const std::string name, FormatOf(path, format));
+  if (name == "jsonl") return Bad(path, "JSON lines are no matrix of vectors");
+  ENGRAM_ASSIGN_OR_RETURN(InputFile file, InputFile::Open(path));
+  VectorReader reader(std::move(file));
+  reader.values_.resize(dimension);
+  if (name == "npy") {
+    ENGRAM_RETURN_IF_ERROR(reader.OpenNpy(dimension));
+  } else if (name == "f16") {
+    ENGRAM_RETURN_IF_ERROR(reader.OpenF16(dimension));
+  } else {
+    reader.kind_ = Kind::kFvecs;
+    reader.bytes_.resize(4 + 4 * dimension);
+    // The last one may be cut off, which is said when it is read.
+    reader.rows_ = (reader.file_.size() + reader.bytes_.size() - 1) / reader.bytes_.size();
   }
-  return lines;
+  ENGRAM_RETURN_IF_ERROR(reader.Rewind());
+  return reader;
+}
+
+absl::Status VectorReader::OpenNpy(std::size_t dimension) {
+  ENGRAM_ASSIGN_OR_RETURN(const Npy npy, ReadNpyHeader(file_));
+  const bool half = npy.type == "<f2";
+  if (!half && npy.type != "<f4") {
+    return Bad(file_.path(), absl::StrFormat("its type is %s; <f4 or <f2 is needed", npy.type));
+  }
+  if (npy.shape.size() != 2 || npy.shape[1] != dimension) {
+    return Bad(
+        file_.path(),
+        absl::StrFormat("its shape has %d axes and rows of %d; 2 axes and rows of %d "
+                        "are needed",
+                        npy.shape.size(), npy.shape.empty() ? 0 : npy.shape.back(), dimension));
+  }
+  kind_ = half ? Kind::kHalves : Kind::kFloats;
+  bytes_.resize(dimension * (half ? 2 : 4));
+  begin_ = npy.data;
+  rows_ = npy.shape[0];
+  return CheckNpyBytes(file_, npy, bytes_.size());
+}
+
+absl::Status VectorReader::OpenF16(std::size_t dimension) {
+  kind_ = Kind::kHalves;
+  bytes_.resize(2 * dimension);
+  rows_ = file_.size() / bytes_.size();
+  if (file_.size() % bytes_.size() == 0) return absl::OkStatus();
+  return Bad(file_.path(), absl::StrFormat("%d bytes are no whole number of rows of %d half floats",
+                                           file_.size(), dimension));
+}
+
+absl::Status VectorReader::CheckFvecsRow(std::size_t got) const {
+  std::int32_t given = 0;
+  if (got >= 4) std::memcpy(&given, bytes_.data(), 4);
+  if (given < 0 || static_cast<std::size_t>(given) != values_.size()) {
+    return Bad(file_.path(), absl::StrFormat("row %d has dimension %d, and the store's is %d",
+                                             next_, given, values_.size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<absl::Span<const float>>> VectorReader::Next() {
+  if (next_ == rows_) return std::nullopt;
+  ENGRAM_ASSIGN_OR_RETURN(const std::size_t got, file_.Read(bytes_.data(), bytes_.size()));
+  if (kind_ == Kind::kFvecs) ENGRAM_RETURN_IF_ERROR(CheckFvecsRow(got));
+  if (got < bytes_.size()) {
+    return Bad(file_.path(),
+               absl::StrFormat("row %d is cut off: %d of %d bytes", next_, got, bytes_.size()));
+  }
+  ++next_;
+  if (kind_ == Kind::kHalves) {
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      std::uint16_t half = 0;
+      std::memcpy(&half, bytes_.data() + 2 * i, 2);
+      values_[i] = FromHalf(half);
+    }
+  } else {
+    const std::size_t head = bytes_.size() - 4 * values_.size();
+    std::memcpy(values_.data(), bytes_.data() + head, 4 * values_.size());
+  }
+  return absl::MakeConstSpan(values_);
+}
+
+absl::Status VectorReader::Rewind() {
+  next_ = 0;
+  return file_.Seek(begin_);
 }
 
 absl::StatusOr<Matrix> ReadVectors(const std::string& path, const std::string& format,
                                    std::size_t dimension) {
-  ENGRAM_ASSIGN_OR_RETURN(const std::string name, FormatOf(path, format));
-  if (name == "jsonl") return Bad(path, "JSON lines are no matrix of vectors");
-  ENGRAM_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  if (name == "npy") return ReadNpy(path, bytes, dimension);
-  return name == "f16" ? ReadF16(path, bytes, dimension) : ReadFvecs(path, bytes, dimension);
+  ENGRAM_ASSIGN_OR_RETURN(VectorReader reader, VectorReader::Open(path, format, dimension));
+  Matrix matrix{.values = {}, .rows = 0, .dimension = dimension};
+  matrix.values.reserve(reader.rows() * dimension);
+  for (;; ++matrix.rows) {
+    ENGRAM_ASSIGN_OR_RETURN(const auto row, reader.Next());
+    if (!row.has_value()) return matrix;
+    matrix.values.insert(matrix.values.end(), row->begin(), row->end());
+  }
 }
 
-absl::StatusOr<std::vector<std::uint64_t>> ReadIds(const std::string& path) {
-  ENGRAM_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  ENGRAM_ASSIGN_OR_RETURN(const Npy npy, ParseNpy(path, bytes));
+absl::StatusOr<IdReader> IdReader::Open(const std::string& path) {
+  ENGRAM_ASSIGN_OR_RETURN(InputFile file, InputFile::Open(path));
+  IdReader reader(std::move(file));
+  ENGRAM_ASSIGN_OR_RETURN(const Npy npy, ReadNpyHeader(reader.file_));
   if ((npy.type != "<u8" && npy.type != "<i8") || npy.shape.size() != 1) {
     return Bad(path, absl::StrFormat("its type is %s with %d axes; one axis of <u8 or <i8 is "
                                      "needed",
                                      npy.type, npy.shape.size()));
   }
-  ENGRAM_RETURN_IF_ERROR(CheckNpyBytes(path, bytes, npy, npy.shape[0], 8));
-  std::vector<std::uint64_t> ids(npy.shape[0]);
-  std::memcpy(ids.data(), bytes.data() + npy.data, bytes.size() - npy.data);
-  for (std::size_t i = 0; npy.type == "<i8" && i < ids.size(); ++i) {
-    if (ids[i] >> 63 != 0) {
-      return Bad(path, absl::StrFormat("the id at position %d is %d; none may be negative", i,
-                                       static_cast<std::int64_t>(ids[i])));
-    }
+  ENGRAM_RETURN_IF_ERROR(CheckNpyBytes(reader.file_, npy, sizeof(std::uint64_t)));
+  reader.begin_ = npy.data;
+  reader.rows_ = npy.shape[0];
+  reader.has_sign_ = npy.type == "<i8";
+  ENGRAM_RETURN_IF_ERROR(reader.Rewind());
+  return reader;
+}
+
+absl::StatusOr<std::uint64_t> IdReader::Next() {
+  std::uint64_t id = 0;
+  ENGRAM_ASSIGN_OR_RETURN(const std::size_t got, file_.Read(&id, sizeof(id)));
+  if (got < sizeof(id)) return Bad(file_.path(), absl::StrFormat("id %d is cut off", next_));
+  if (has_sign_ && id >> 63 != 0) {
+    return Bad(file_.path(), absl::StrFormat("the id at position %d is %d; none may be negative",
+                                             next_, static_cast<std::int64_t>(id)));
   }
-  return ids;
+  ++next_;
+  return id;
+}
+
+absl::Status IdReader::Rewind() {
+  next_ = 0;
+  return file_.Seek(begin_);
 }
 
 }  // namespace engram::cli

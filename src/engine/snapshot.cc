@@ -13,6 +13,7 @@ ViewIterator::ViewIterator(std::shared_ptr<const storage::View> view,
     : hold_(std::move(hold)), view_(std::move(view)), verify_(verify), status_(std::move(error)) {
   if (!status_.ok()) return;
   heads_ = view_->NewFamilyIterator(Family::kIds, verify_);
+  keys_walk_.emplace(*view_, verify_);
   Seek(0);
 }
 
@@ -51,7 +52,7 @@ absl::Status ViewIterator::Read(const storage::MemoryHead& head) {
     ENGRAM_ASSIGN_OR_RETURN(vector_, view_->FindEmbedding(head.row, verify_));
   }
   ENGRAM_ASSIGN_OR_RETURN(payload_, view_->ReadPayload(id_, verify_));
-  ENGRAM_ASSIGN_OR_RETURN(keys_, view_->ReadKeys(id_, verify_));
+  ENGRAM_ASSIGN_OR_RETURN(keys_, keys_walk_->KeysOf(id_));
   return absl::OkStatus();
 }
 

@@ -3,12 +3,14 @@
 #define ENGRAM_ENGINE_SNAPSHOT_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/holds.h"
 #include "engram/store.h"
+#include "storage/id_keys.h"
 #include "storage/view.h"
 
 namespace engram::engine {
@@ -52,6 +54,7 @@ class ViewIterator : public Iterator {
   std::unique_ptr<Holds::Hold> hold_;
   std::shared_ptr<const storage::View> view_;
   std::unique_ptr<rocksdb::Iterator> heads_;
+  std::optional<storage::IdKeysWalk> keys_walk_;
   const bool verify_;
   bool valid_ = false;
   absl::Status status_;

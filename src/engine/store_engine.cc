@@ -22,6 +22,23 @@ static_assert(static_cast<int>(Durability::kPower) ==
               static_cast<int>(storage::Durability::kPower));
 static_assert(kMaxDimension == storage::kMaxDimensionOnDisk);
 
+absl::StatusOr<ImportReport> CheckImport(const ImportOptions& options,
+                                         storage::MemorySource source) {
+  constexpr std::uint64_t kBetweenReports = 65536;
+  ImportReport report;
+  for (;; ++report.memories) {
+    storage::ImportedMemory memory;
+    ENGRAM_ASSIGN_OR_RETURN(const bool more, source(&memory));
+    if (more && (report.memories == 0 || report.memories % kBetweenReports != 0)) continue;
+    const Progress progress{.stage = "check", .done = report.memories, .total = options.expected};
+    if (options.progress && !options.progress(progress)) {
+      return absl::CancelledError(
+          absl::StrFormat("checking an import was cancelled after %d memories", report.memories));
+    }
+    if (!more) return report;
+  }
+}
+
 }  // namespace
 
 StoreEngine::StoreEngine(const StoreOptions& options, std::unique_ptr<storage::StoreFiles> files,
@@ -158,6 +175,7 @@ absl::StatusOr<ImportReport> StoreEngine::Import(const ImportOptions& options,
     memory->keys = row.keys;
     return true;
   };
+  if (options.dry_run) return CheckImport(options, checked);
   ENGRAM_ASSIGN_OR_RETURN(const storage::ImportCounts counts,
                           files_->Import(ToWriteRules(write), options.expected,
                                          ToStorageProgress(options.progress, "import"), checked));
