@@ -150,7 +150,7 @@ struct NamedInText {
 
 // How far a long call has come.
 struct Progress {
-  std::string_view stage;  // "import", "seal", "compact", "verify", "backup", "link" or "forget"
+  std::string_view stage;  // "import", "link", "forget", "compact", "verify" or "backup"
   std::uint64_t done = 0;
   std::uint64_t total = 0;  // same unit as `done` (rows, blocks or bytes); 0: unknown
 };
