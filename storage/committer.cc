@@ -31,6 +31,7 @@ absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord
                          rocksdb::WriteBatch& batch) {
   ENGRAM_RETURN_IF_ERROR(state.broken);
   commit.batch = state.commit.batch + 1;
+  commit.synced = state.database->synced();
   rocksdb::DB& db = state.database->db();
   ENGRAM_RETURN_IF_ERROR(FromRocks(batch.Put(state.database->family(Family::kCatalog),
                                              AsSlice(kCommitKey), EncodeCommitRecord(commit)),
@@ -46,6 +47,7 @@ absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord
     return status;
   }
   state.commit = commit;
+  state.database->Wrote(commit.batch, durability == Durability::kPower);
   return absl::OkStatus();
 }
 

@@ -1,10 +1,8 @@
 #include "storage/database.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 #include <set>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -41,7 +39,7 @@ absl::Status NotAStore(const std::string& path) {
       "%s is not an Engram store: it is a RocksDB database of something else", path));
 }
 
-// Returns: 0 when the default family is empty, as a creation leaves it that died early.
+// Returns: 0 when the default family is empty, as a creation leaves it that ended early.
 absl::StatusOr<std::uint32_t> FormatVersionOf(const std::string& path) {
   rocksdb::DB* raw = nullptr;
   const rocksdb::Options options(OpenOptions(/*read_only=*/true),
@@ -64,6 +62,11 @@ absl::StatusOr<std::uint32_t> FormatVersionOf(const std::string& path) {
   return meta.format_version;
 }
 
+absl::Status CheckUndescribed(const std::string& path) {
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint32_t version, FormatVersionOf(path));
+  return version == 0 ? absl::OkStatus() : StoreExists(path);
+}
+
 // Refuses what is not ours, or is newer, before a write-open could change it.
 absl::Status CheckFamilies(const DatabaseOptions& options, const std::string& path) {
   std::vector<std::string> names;
@@ -81,9 +84,10 @@ absl::Status CheckFamilies(const DatabaseOptions& options, const std::string& pa
   if (missing.empty() && unknown.empty()) return absl::OkStatus();
   ENGRAM_ASSIGN_OR_RETURN(const std::uint32_t version, FormatVersionOf(path));
   ENGRAM_RETURN_IF_ERROR(CheckFormatVersion(path, version));
-  // A creation that died between the families and the description is begun again.
-  if (version == 0 && unknown.empty() && options.create_if_missing && !options.read_only) {
-    return absl::OkStatus();
+  if (version == 0 && unknown.empty()) {
+    if (options.create_if_missing && !options.read_only) return absl::OkStatus();
+    // With none of our families it may be anybody's.
+    return names.size() > 1 ? UnfinishedCreation(path) : NotAStore(path);
   }
   if (version == 0) return NotAStore(path);
   return absl::DataLossError(absl::StrFormat("%s has no column family %s", path,
@@ -93,37 +97,47 @@ absl::Status CheckFamilies(const DatabaseOptions& options, const std::string& pa
 absl::Status CheckDirectory(const DatabaseOptions& options, const std::string& path) {
   ENGRAM_ASSIGN_OR_RETURN(const DirectoryState state, ClassifyDirectory(path));
   if (state == DirectoryState::kDatabase) {
-    if (options.error_if_exists) {
-      return absl::AlreadyExistsError(absl::StrFormat("%s holds a store already", path));
-    }
-    return CheckFamilies(options, path);
+    ENGRAM_RETURN_IF_ERROR(CheckFamilies(options, path));
+    return options.error_if_exists ? CheckUndescribed(path) : absl::OkStatus();
   }
-  if (options.create_if_missing && !options.read_only) {
-    std::error_code error;
-    std::filesystem::create_directories(path, error);
-    if (!error) return absl::OkStatus();
-    const auto text = absl::StrFormat("cannot create the directory %s: %s", path, error.message());
-    if (error == std::errc::permission_denied || error == std::errc::read_only_file_system) {
-      return absl::PermissionDeniedError(text);
-    }
-    if (error == std::errc::no_space_on_device) return absl::ResourceExhaustedError(text);
-    return absl::InternalError(text);
-  }
+  if (options.create_if_missing && !options.read_only) return MakeDirectory(path);
   return absl::NotFoundError(absl::StrFormat(
       "there is no store in %s: %s", path,
       state == DirectoryState::kAbsent ? "nothing is there" : "the directory is empty"));
 }
 
+void RaiseTo(std::atomic<std::uint64_t>& number, std::uint64_t to) {
+  std::uint64_t now = number;
+  while (now < to && !number.compare_exchange_weak(now, to)) continue;
+}
+
 bool HasLog(const std::string& path) { return MeasureDirectory(path).log > 0; }
 
 // What must be known before RocksDB recovers, and so rewrites, the files.
-absl::Status CheckBeforeRecovery(const std::string& path) {
-  if (HasLog(path)) return CheckLog(path).status();
+absl::StatusOr<LogExtent> CheckBeforeRecovery(const std::string& path) {
+  if (HasLog(path)) return CheckLog(path);
   ENGRAM_ASSIGN_OR_RETURN(const std::uint32_t version, FormatVersionOf(path));
-  return CheckFormatVersion(path, version);
+  ENGRAM_RETURN_IF_ERROR(CheckFormatVersion(path, version));
+  return LogExtent{};
+}
+
+// Returns: what recovers a log of which the check found `extent`: RocksDB alone would go on
+// behind a gap.
+std::unique_ptr<LogWatch> WatchOf(const LogExtent& extent) {
+  const bool any = extent.first > 0 || extent.in_tables > 0;
+  return std::make_unique<LogWatch>(any ? extent.kept : std::numeric_limits<std::uint64_t>::max());
 }
 
 }  // namespace
+
+absl::Status UnfinishedCreation(std::string_view path) {
+  return absl::NotFoundError(absl::StrFormat(
+      "there is no store in %s: its creation ended early, and can be begun again", path));
+}
+
+absl::Status StoreExists(std::string_view path) {
+  return absl::AlreadyExistsError(absl::StrFormat("%s holds a store already", path));
+}
 
 absl::Status CheckFormatVersion(std::string_view path, std::uint32_t version) {
   if (version <= kFormatVersion) return absl::OkStatus();
@@ -141,34 +155,46 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& 
 
 absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOptions& options,
                                                                const std::string& path) {
-  ENGRAM_ASSIGN_OR_RETURN(auto lock, DirectoryLock::Acquire(path, options.lock_timeout));
+  std::shared_ptr<Database> database(new Database(path, /*read_only=*/false));
+  ENGRAM_ASSIGN_OR_RETURN(database->lock_, DirectoryLock::Acquire(path, options.lock_timeout));
+  // Until now somebody else may have been at it.
+  ENGRAM_RETURN_IF_ERROR(CheckDirectory(options, path));
   ENGRAM_ASSIGN_OR_RETURN(const DirectoryState state, ClassifyDirectory(path));
   const bool exists = state == DirectoryState::kDatabase;
-  if (exists) ENGRAM_RETURN_IF_ERROR(CheckBeforeRecovery(path));
-  lock.reset();  // RocksDB takes it again for itself
-
+  LogExtent extent;
+  if (exists) {
+    ENGRAM_ASSIGN_OR_RETURN(extent, CheckBeforeRecovery(path));
+  }
+  database->watch_ = WatchOf(extent);
   rocksdb::DBOptions open_options = OpenOptions(/*read_only=*/false);
   open_options.create_if_missing = !exists;
   open_options.create_missing_column_families = true;
-  std::shared_ptr<Database> database(new Database(path, /*read_only=*/false));
+  ENGRAM_RETURN_IF_ERROR(database->Recover(open_options, options.block_cache_bytes));
+  ENGRAM_RETURN_IF_ERROR(database->HasAtLeast(extent.kept));
+  return database;
+}
+
+absl::Status Database::Recover(const rocksdb::DBOptions& options, std::uint64_t cache_bytes) {
+  rocksdb::DBOptions watched = options;
+  watched.wal_filter = watch_.get();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
+  const auto families = Descriptors(cache_bytes);
   const rocksdb::Status status =
-      rocksdb::DB::Open(open_options, path, Descriptors(options.block_cache_bytes), &handles, &raw);
-  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
-    // Somebody was quicker between the two locks: say who, as above.
-    ENGRAM_RETURN_IF_ERROR(DirectoryLock::Acquire(path, std::chrono::milliseconds(0)).status());
-  }
-  ENGRAM_RETURN_IF_ERROR(FromRocks(status, "opening " + path));
-  database->db_.reset(raw);
-  std::copy(handles.begin(), handles.end(), database->handles_.begin());
-  return database;
+      read_only_ ? rocksdb::DB::OpenForReadOnly(watched, path_, families, &handles, &raw)
+                 : rocksdb::DB::Open(watched, path_, families, &handles, &raw);
+  if (!read_only_ && DirectoryLock::IsTaken(status)) return DirectoryLock::OpenElsewhere(path_);
+  ENGRAM_RETURN_IF_ERROR(FromRocks(status, "opening " + path_));
+  db_.reset(raw);
+  std::copy(handles.begin(), handles.end(), handles_.begin());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOptions& options,
                                                                const std::string& path) {
   absl::Status last;
   LogExtent first, before;
+  std::uint64_t gap_over = std::numeric_limits<std::uint64_t>::max();
   const auto moves = [&] { return first.last > 0 && before.last != first.last; };
   for (int attempt = 0; attempt < (moves() ? kReaderAttemptsBesideWrites : kReaderAttempts);
        ++attempt) {
@@ -179,26 +205,27 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
     if (!last.ok()) continue;
     before = *extent;
     if (first.last == 0) first = before;
-    const std::uint64_t newest = std::max(before.in_tables, before.last);
+    // A writer may have put into table files what was missing from the log, and has then
+    // named them: the same gap over the same tables is one that a power loss has left.
+    if (before.has_gap() && std::exchange(gap_over, before.in_tables) != before.in_tables) {
+      last =
+          absl::DataLossError(absl::StrFormat("batch %d of %s is missing", before.kept + 1, path));
+      continue;
+    }
     std::shared_ptr<Database> database(new Database(path, /*read_only=*/true));
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* raw = nullptr;
     // RocksDB reads its manifest first and the log last. What a writer seals or imports in between
     // would be in the catalog and in no file, so the log is taken as it was before, empty too.
-    database->watch_ = std::make_unique<LogWatch>(
-        /*apply_to=*/newest > 0 ? newest : std::numeric_limits<std::uint64_t>::max());
-    rocksdb::DBOptions open_options = OpenOptions(/*read_only=*/true);
-    open_options.wal_filter = database->watch_.get();
-    last =
-        FromRocks(rocksdb::DB::OpenForReadOnly(
-                      open_options, path, Descriptors(options.block_cache_bytes), &handles, &raw),
-                  "opening " + path);
+    database->watch_ = WatchOf(before);
+    last = database->Recover(OpenOptions(/*read_only=*/true), options.block_cache_bytes);
     if (!last.ok()) continue;
-    database->db_.reset(raw);
-    std::copy(handles.begin(), handles.end(), database->handles_.begin());
     // A log file that went between the check and the open leaves a hole.
-    last = database->watch_->Check(before.in_tables, path);
-    if (last.ok()) last = database->HasAtLeast(newest);
+    const auto applied = database->watch_->Judge(before.in_tables, path);
+    last = applied.status();
+    if (last.ok() && applied->has_gap()) {
+      last = absl::DataLossError(
+          absl::StrFormat("batch %d of %s is missing", applied->kept + 1, path));
+    }
+    if (last.ok()) last = database->HasAtLeast(before.kept);
     if (!last.ok()) continue;
     // A compaction may still have dropped files that the catalog names. When they stay away it is
     // damage, which the blocks themselves tell of.
@@ -282,7 +309,15 @@ absl::StatusOr<std::string> Database::Get(Family which, std::string_view key) co
 }
 
 absl::Status Database::SyncLog() {
-  return FromRocks(db_->FlushWAL(/*sync=*/true), "syncing the log of " + path_);
+  const std::uint64_t written = written_;
+  ENGRAM_RETURN_IF_ERROR(FromRocks(db_->FlushWAL(/*sync=*/true), "syncing the log of " + path_));
+  RaiseTo(synced_, written);
+  return absl::OkStatus();
+}
+
+void Database::Wrote(std::uint64_t batch, bool synced) {
+  RaiseTo(written_, batch);
+  if (synced) RaiseTo(synced_, batch);
 }
 
 absl::Status Database::FlushFamilies() {

@@ -4,6 +4,7 @@
 #define ENGRAM_STORAGE_DATABASE_H_
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "rocksdb/options.h"
 #include "storage/format/key_format.h"
 #include "storage/log_check.h"
+#include "storage/store_directory.h"
 
 namespace engram::storage {
 
@@ -54,6 +56,11 @@ class Database {
   // Everything written so far survives power loss.
   absl::Status SyncLog();
 
+  // To be told of every batch once it is in the log: syncs vouch for the newest one.
+  void Wrote(std::uint64_t batch, bool synced);
+  // Returns: the newest batch that is known to survive power loss.
+  std::uint64_t synced() const { return synced_; }
+
   // Moves what is in memory into table files, so that the log can go.
   absl::Status FlushFamilies();
 
@@ -64,13 +71,16 @@ class Database {
                                                               const std::string& path);
   static absl::StatusOr<std::shared_ptr<Database>> OpenReader(const DatabaseOptions& options,
                                                               const std::string& path);
+  absl::Status Recover(const rocksdb::DBOptions& options, std::uint64_t cache_bytes);
   absl::Status HasAtLeast(std::uint64_t batch) const;
   absl::Status HasNamedFiles() const;
   absl::Status HasNamedEdges() const;
 
   const std::string path_;
   const bool read_only_;
-  std::unique_ptr<LogWatch> watch_;  // RocksDB keeps the pointer as long as the database
+  std::atomic<std::uint64_t> written_{0}, synced_{0};
+  std::unique_ptr<DirectoryLock> lock_;  // a writer's; it goes when RocksDB has let go of all
+  std::unique_ptr<LogWatch> watch_;      // RocksDB keeps the pointer as long as the database
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> handles_{};
 };
@@ -82,6 +92,10 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
                                            const std::shared_ptr<rocksdb::Cache>& cache);
 // Returns: kFailedPrecondition naming `version` when it is newer than this library.
 absl::Status CheckFormatVersion(std::string_view path, std::uint32_t version);
+
+// Where families of ours are and no description: nothing has ever been written there.
+absl::Status UnfinishedCreation(std::string_view path);
+absl::Status StoreExists(std::string_view path);
 
 // Drops the files of `family` that begin with no key, or one that `is_named` refuses.
 // For families of block columns, whose files hold whole blocks.

@@ -1,15 +1,20 @@
-// Recovery's proof that no acknowledged batch was lost from the log.
+// Recovery's proof that no batch that had to survive was lost from the log.
 //
-// RocksDB replays a log up to the first record it cannot read and drops the rest
-// without a word. But every batch of ours carries its number (CommitRecord),
-// so a reader that skips damage and goes on sees a gap where a batch is missing.
+// RocksDB replays a log up to the first record it cannot read, or past a page of zeros as
+// if nothing were there, without a word. But every batch of ours carries its number
+// (CommitRecord), so a reader that skips damage and goes on sees a gap where a batch is
+// missing; and the newest batch that was synced by then, so that it knows what a gap means.
+// A batch that was synced is never lost but by damage. One that was not may be lost with the
+// power, and the kernel may have written later ones before it: recovery ends in front of it.
 // Only a damaged end cannot be told from one that was still being written.
 #ifndef ENGRAM_STORAGE_LOG_CHECK_H_
 #define ENGRAM_STORAGE_LOG_CHECK_H_
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,13 +27,17 @@ struct LogExtent {
   std::uint64_t in_tables = 0;  // number of the newest batch in table files, 0: none
   std::uint64_t first = 0;      // of the batches in the log; 0: none
   std::uint64_t last = 0;
+  // The newest batch with none missing before it: what recovery keeps.
+  std::uint64_t kept = 0;
+
+  bool has_gap() const { return last > kept; }
 };
 
 // Sees every batch that a recovery reads from the log.
 class LogWatch : public rocksdb::WalFilter {
  public:
-  // Batches up to number `apply_to` are recovered, the others only looked at or, above it, passed
-  // over: 0 recovers nothing.
+  // Recovery ends before the first batch with a number above `apply_to`; 0 only looks, and
+  // recovers nothing.
   explicit LogWatch(std::uint64_t apply_to) : apply_to_(apply_to) {}
 
   void ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::uint64_t>& log_numbers,
@@ -38,28 +47,35 @@ class LogWatch : public rocksdb::WalFilter {
                                      bool* was_changed) override;
   const char* Name() const override { return "engram.LogWatch"; }
 
-  std::uint64_t first() const { return first_; }
-  std::uint64_t last() const { return last_; }
+  // Passes over what it has seen when the log is read again from some place before it.
+  void ReadAgain() { seen_ = runs_.empty() ? 0 : runs_.back().last; }
+
+  std::uint64_t records() const { return records_; }
   // The format version of the store's description, 0 when the log holds none.
   std::uint32_t format_version() const { return format_version_; }
 
-  // Returns: kDataLoss naming the batches that are missing between those of the
-  // log, or between them and `in_tables`, the newest of the table files.
-  absl::Status Check(std::uint64_t in_tables, const std::string& path) const;
+  // Where `in_tables` is the newest batch of the table files. Returns: kDataLoss naming the
+  // batch that is missing and was synced.
+  absl::StatusOr<LogExtent> Judge(std::uint64_t in_tables, const std::string& path) const;
 
  private:
-  void Add(std::uint64_t number);
+  // Batches that follow each other, all of them there.
+  struct Run {
+    std::uint64_t first, last;
+  };
+  void Add(std::uint64_t number, std::optional<std::uint64_t> synced);
 
   const std::uint64_t apply_to_;
   std::uint32_t catalog_ = ~std::uint32_t{0};
-  std::uint64_t first_ = 0;
-  std::uint64_t last_ = 0;
+  std::uint64_t records_ = 0;
+  std::uint64_t seen_ = 0;
+  std::uint64_t synced_ = 0;
+  std::vector<Run> runs_;
   std::uint32_t format_version_ = 0;
-  std::string gap_;
 };
 
 // Reads the log of the database in `path` without changing anything.
-// Errors: kDataLoss naming the batches that are missing; kFailedPrecondition for a newer format,
+// Errors: kDataLoss naming the batch that is missing; kFailedPrecondition for a newer format,
 // whose log is not ours to judge.
 absl::StatusOr<LogExtent> CheckLog(const std::string& path);
 

@@ -1,15 +1,20 @@
 #include "storage/store_directory.h"
 
-#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "rocksdb/env.h"
 #include "storage/base/status.h"
@@ -18,7 +23,7 @@ namespace engram::storage {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kLockName = "/LOCK";
+constexpr std::string_view kLockName = "ENGRAM.LOCK";
 constexpr std::chrono::milliseconds kLockPoll{10};
 
 absl::Status FileSystemError(const std::error_code& error, std::string_view path) {
@@ -29,7 +34,7 @@ absl::Status FileSystemError(const std::error_code& error, std::string_view path
 
 // What a creation leaves that died before its CURRENT was in place.
 bool LeftByCreation(const std::string& name) {
-  return name == "LOCK" || name == "IDENTITY" || name == "MANIFEST-000001" ||
+  return name == "LOCK" || name == kLockName || name == "IDENTITY" || name == "MANIFEST-000001" ||
          name.ends_with(".dbtmp") || name.starts_with("OPTIONS-");
 }
 
@@ -47,17 +52,13 @@ absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path) 
   return names;
 }
 
-// RocksDB locks with fcntl, so the kernel knows the holder. Never call this for a
-// lock of our own process: closing the descriptor would release it.
-std::string DescribeHolder(const std::string& lock_path) {
-  const int descriptor = ::open(lock_path.c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor < 0) return "another process";
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  const bool known = ::fcntl(descriptor, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  ::close(descriptor);
-  return known ? absl::StrFormat("process %d", lock.l_pid) : "another process";
+absl::Status CreationError(const std::string& path, const std::error_code& error) {
+  const auto text = absl::StrFormat("cannot create the directory %s: %s", path, error.message());
+  if (error == std::errc::permission_denied || error == std::errc::read_only_file_system) {
+    return absl::PermissionDeniedError(text);
+  }
+  if (error == std::errc::no_space_on_device) return absl::ResourceExhaustedError(text);
+  return absl::InternalError(text);
 }
 
 }  // namespace
@@ -105,7 +106,35 @@ bool LiesIn(const std::string& path, const std::string& directory) {
   return false;
 }
 
+absl::Status SyncEntry(const std::string& path) {
+  std::error_code error;
+  fs::path whole = fs::absolute(path, error);
+  if (error) return FileSystemError(error, path);
+  if (!whole.has_filename()) whole = whole.parent_path();  // "a/b/"
+  const std::string parent = whole.parent_path();
+  std::unique_ptr<rocksdb::Directory> directory;
+  ENGRAM_RETURN_IF_ERROR(FromRocks(rocksdb::Env::Default()->NewDirectory(parent, &directory),
+                                   "opening the directory " + parent));
+  return FromRocks(directory->Fsync(), "syncing the directory " + parent);
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  std::error_code error;
+  std::vector<fs::path> absent;
+  for (fs::path up = fs::absolute(path, error); !error && !fs::exists(up, error);) {
+    if (up.has_filename()) absent.push_back(up);
+    up = up.parent_path();
+  }
+  if (!error) fs::create_directories(path, error);
+  if (error) return CreationError(path, error);
+  for (; !absent.empty(); absent.pop_back()) {
+    ENGRAM_RETURN_IF_ERROR(SyncEntry(absent.back()));
+  }
+  return absl::OkStatus();
+}
+
 struct DirectoryLock::Held {
+  std::string path;
   rocksdb::FileLock* lock = nullptr;
 };
 
@@ -116,25 +145,59 @@ DirectoryLock::~DirectoryLock() {
   rocksdb::Env::Default()->UnlockFile(held_->lock).PermitUncheckedError();
 }
 
+bool DirectoryLock::IsTaken(const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  return status.IsIOError() && text.find("lock") != std::string::npos &&
+         (text.find("current process") != std::string::npos ||
+          text.find("temporarily unavailable") != std::string::npos);
+}
+
+// RocksDB locks with fcntl. To ask the kernel by that, the file would have to be opened, and
+// closing it would drop a lock that this process may have got meanwhile.
+std::string DirectoryLock::DescribeHolder(const std::string& path) {
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return "another process";
+  const std::string id = absl::StrFormat("%02x:%02x:%d", major(file.st_dev), minor(file.st_dev),
+                                         static_cast<std::uint64_t>(file.st_ino));
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream fields(line);
+    const std::vector<std::string> words{std::istream_iterator<std::string>(fields), {}};
+    // "1: POSIX ADVISORY WRITE 4711 fd:01:393221 0 EOF"; one who waits has "->" before "POSIX".
+    int process = 0;
+    if (words.size() < 6 || words[1] != "POSIX" || words[5] != id) continue;
+    if (!absl::SimpleAtoi(words[4], &process) || process <= 0) continue;  // of another namespace
+    if (process == ::getpid()) return absl::StrFormat("this process (%d)", process);
+    return absl::StrFormat("process %d", process);
+  }
+  return "another process";
+}
+
+absl::Status DirectoryLock::OpenElsewhere(const std::string& path) {
+  return absl::UnavailableError(
+      absl::StrFormat("the store %s is open for writing in %s, by RocksDB and not as a store", path,
+                      DescribeHolder(path + "/LOCK")));
+}
+
+void DirectoryLock::RemoveFile() {
+  std::error_code ignored;  // a directory that cannot go because of it is empty otherwise
+  fs::remove(held_->path, ignored);
+}
+
 absl::StatusOr<std::unique_ptr<DirectoryLock>> DirectoryLock::Acquire(
     const std::string& path, std::chrono::milliseconds timeout) {
-  const std::string lock_path = path + std::string(kLockName);
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   auto held = std::make_unique<Held>();
+  held->path = path + "/" + std::string(kLockName);
   for (;;) {
-    const rocksdb::Status status = rocksdb::Env::Default()->LockFile(lock_path, &held->lock);
+    const rocksdb::Status status = rocksdb::Env::Default()->LockFile(held->path, &held->lock);
     if (status.ok()) {
       return std::unique_ptr<DirectoryLock>(new DirectoryLock(std::move(held)));
     }
-    const std::string text = status.ToString();
-    const bool ours = text.find("current process") != std::string::npos;
-    const bool theirs = text.find("temporarily unavailable") != std::string::npos;
-    if (!ours && !theirs) return FromRocks(status, "locking " + path);
+    if (!IsTaken(status)) return FromRocks(status, "locking " + path);
     if (std::chrono::steady_clock::now() >= deadline) {
-      const std::string holder =
-          ours ? absl::StrFormat("this process (%d)", ::getpid()) : DescribeHolder(lock_path);
-      return absl::UnavailableError(
-          absl::StrFormat("the store %s is open for writing in %s", path, holder));
+      return absl::UnavailableError(absl::StrFormat("the store %s is open for writing in %s", path,
+                                                    DescribeHolder(held->path)));
     }
     std::this_thread::sleep_for(kLockPoll);
   }

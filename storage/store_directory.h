@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "rocksdb/status.h"
 
 namespace engram::storage {
 
@@ -26,7 +27,16 @@ absl::StatusOr<DirectoryState> ClassifyDirectory(const std::string& path);
 // and by whatever symbolic links.
 bool LiesIn(const std::string& path, const std::string& directory);
 
-// Holds the writer's lock of a directory from Acquire to the end of its life.
+// Makes `path` and the directories it lies in, where they are not there yet, so that they
+// survive power loss. Errors: kPermissionDenied, kResourceExhausted, kInternal.
+absl::Status MakeDirectory(const std::string& path);
+
+// That `path` exists in the directory it lies in survives power loss.
+absl::Status SyncEntry(const std::string& path);
+
+// Holds the writer's lock of a directory from Acquire to the end of its life: a file of our
+// own beside RocksDB's LOCK, which whoever opens or destroys a database must take anew, and
+// so could not hold from a check on.
 class DirectoryLock {
  public:
   // Waits up to `timeout`. Errors: kUnavailable naming the holder's process.
@@ -35,6 +45,15 @@ class DirectoryLock {
   ~DirectoryLock();
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+  // Returns: whether somebody else's lock made an attempt of RocksDB fail.
+  static bool IsTaken(const rocksdb::Status& status);
+  // Returns: words for the process that holds the lock file `path`, this one or another.
+  static std::string DescribeHolder(const std::string& path);
+  // Returns: kUnavailable naming who has RocksDB's own lock.
+  static absl::Status OpenElsewhere(const std::string& path);
+  // Removes the lock file, for a directory that is to go.
+  void RemoveFile();
 
  private:
   struct Held;

@@ -18,6 +18,7 @@
 #include "storage/edge_types.h"
 #include "storage/importer.h"
 #include "storage/maintenance.h"
+#include "storage/store_description.h"
 #include "storage/store_directory.h"
 #include "storage/verify.h"
 #include "storage/writer_state.h"
@@ -39,56 +40,6 @@ DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
           .read_only = options.read_only,
           .lock_timeout = options.lock_timeout,
           .block_cache_bytes = options.block_cache_bytes};
-}
-
-absl::Status CheckCreation(const FilesOptions& options) {
-  if (options.dimension != 0) return absl::OkStatus();
-  return absl::InvalidArgumentError("dimension is 0; a new store needs one of 1 to 65536");
-}
-
-absl::StatusOr<StoreMeta> CreateStore(const FilesOptions& options, Database& database) {
-  ENGRAM_RETURN_IF_ERROR(CheckCreation(options));
-  const StoreMeta meta{.format_version = kFormatVersion,
-                       .dimension = options.dimension,
-                       .metric = options.metric == 0 ? std::uint8_t{1} : options.metric,
-                       .rows_per_block = options.rows_per_block != 0
-                                             ? options.rows_per_block
-                                             : DefaultRowsPerBlock(options.dimension)};
-  rocksdb::WriteBatch batch;
-  const rocksdb::Slice key(kMetaKey.data(), kMetaKey.size());
-  const rocksdb::Slice commit_key(kCommitKey.data(), kCommitKey.size());
-  ENGRAM_RETURN_IF_ERROR(FromRocks(
-      batch.Put(database.family(Family::kDefault), key, EncodeStoreMeta(meta)), "creating"));
-  ENGRAM_RETURN_IF_ERROR(FromRocks(
-      batch.Put(database.family(Family::kCatalog), commit_key, EncodeCommitRecord({.batch = 1})),
-      "creating"));
-  rocksdb::WriteOptions sync;
-  sync.sync = true;
-  ENGRAM_RETURN_IF_ERROR(FromRocks(database.db().Write(sync, &batch), "creating the store"));
-  return meta;
-}
-
-absl::StatusOr<StoreMeta> LoadMeta(const FilesOptions& options, Database& database) {
-  const auto value = database.Get(Family::kDefault, kMetaKey);
-  if (absl::IsNotFound(value.status())) {
-    if (options.create_if_missing && !options.read_only) return CreateStore(options, database);
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "%s is not an Engram store: it does not say which dimension it has", database.path()));
-  }
-  ENGRAM_RETURN_IF_ERROR(value.status());
-  ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, DecodeStoreMeta(*value));
-  ENGRAM_RETURN_IF_ERROR(CheckFormatVersion(database.path(), meta.format_version));
-  if (options.dimension != 0 && options.dimension != meta.dimension) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%s holds embeddings of dimension %d, and dimension %d was asked for",
-                        database.path(), meta.dimension, options.dimension));
-  }
-  if (options.metric != 0 && options.metric != meta.metric) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%s has metric %d, and metric %d was asked for (1 cosine, 2 dot, 3 l2)",
-                        database.path(), meta.metric, options.metric));
-  }
-  return meta;
 }
 
 class StoreFilesImpl : public StoreFiles {
@@ -217,7 +168,9 @@ class StoreFilesImpl : public StoreFiles {
   Backlog backlog_ ABSL_GUARDED_BY(room_mutex_);
   std::uint64_t dead_rows_seen_ ABSL_GUARDED_BY(room_mutex_) = 0;
   absl::Status background_status_ ABSL_GUARDED_BY(room_mutex_);
-  bool closed_ = false;
+
+  absl::Mutex close_mutex_;
+  bool closed_ ABSL_GUARDED_BY(close_mutex_) = false;
 };
 
 absl::Status StoreFilesImpl::WaitForRoom() {
@@ -313,6 +266,7 @@ absl::Status StoreFilesImpl::Backup(const std::string& directory,
   }
   if (progress && !progress(0, 1)) return absl::CancelledError("the backup was cancelled");
   ENGRAM_RETURN_IF_ERROR(maintenance_->Backup(directory));
+  ENGRAM_RETURN_IF_ERROR(SyncEntry(directory));
   if (progress) progress(1, 1);
   return absl::OkStatus();
 }
@@ -348,6 +302,7 @@ FilesStats StoreFilesImpl::Stats() const {
 }
 
 absl::Status StoreFilesImpl::Close() {
+  absl::MutexLock close(&close_mutex_);
   if (closed_) return absl::OkStatus();
   closed_ = true;
   {
@@ -383,32 +338,11 @@ absl::StatusOr<std::unique_ptr<StoreFiles>> StoreFiles::Open(const FilesOptions&
     if (there != DirectoryState::kDatabase) ENGRAM_RETURN_IF_ERROR(CheckCreation(options));
   }
   ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options), path));
-  ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, LoadMeta(options, *database));
+  ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, LoadOrCreateMeta(options, *database));
   ENGRAM_ASSIGN_OR_RETURN(auto state, LoadWriterState(std::move(database), meta, nullptr));
   auto files = std::make_unique<StoreFilesImpl>(options, std::move(state));
   ENGRAM_RETURN_IF_ERROR(files->Start());
   return files;
-}
-
-absl::Status StoreFiles::Destroy(const std::string& path) {
-  ENGRAM_ASSIGN_OR_RETURN(const DirectoryState there, ClassifyDirectory(path));
-  if (there != DirectoryState::kDatabase) return absl::OkStatus();
-  ENGRAM_RETURN_IF_ERROR(DirectoryLock::Acquire(path, std::chrono::milliseconds(0)).status());
-  {
-    // Only what says that it is a store may be removed as one.
-    FilesOptions options;
-    options.read_only = true;
-    ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options), path));
-    ENGRAM_RETURN_IF_ERROR(LoadMeta(options, *database).status());
-  }
-  RemoveLeftovers(path);
-  const rocksdb::Options options(OpenOptions(/*read_only=*/false), rocksdb::ColumnFamilyOptions());
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (int i = 0; i < kFamilyCount; ++i) {
-    const auto family = static_cast<Family>(i);
-    families.emplace_back(std::string(FamilyName(family)), FamilyOptions(family, nullptr));
-  }
-  return FromRocks(rocksdb::DestroyDB(path, options, families), "destroying " + path);
 }
 
 }  // namespace engram::storage

@@ -31,6 +31,8 @@ absl::Status LoadCommit(WriterState& state) {
   }
   ENGRAM_RETURN_IF_ERROR(value.status());
   ENGRAM_ASSIGN_OR_RETURN(state.commit, DecodeCommitRecord(*value));
+  // A creation is synced, and a recovery puts all it finds into table files.
+  state.database->Wrote(state.commit.batch, /*synced=*/true);
   return absl::OkStatus();
 }
 

@@ -170,8 +170,11 @@ struct ForgetReport {
 
 class Store {
  public:
-  // Opens, or creates, the store in directory `path`. Takes some ten
-  // milliseconds, and no longer for more rows.
+  // Opens, or creates, the store in directory `path`. Takes some ten milliseconds
+  // and grows with the number of files, with what is in the log, which is read, and with
+  // the rows and changes of edges that are not sealed; no sealed row is read. A creation
+  // survives power loss, with the directories it made, when the call returns; one that
+  // ended early is no store, and is begun again.
   //
   // Errors: kNotFound without a store there and without create_if_missing;
   // kFailedPrecondition when the directory holds something else or a newer
@@ -181,7 +184,8 @@ class Store {
                                                      const std::string& path);
 
   // Removes the store in `path` and nothing else: the directory goes only if
-  // nothing is left in it. kFailedPrecondition when it is not a store;
+  // nothing is left in it. What a creation leaves that ended early is removed as
+  // well. kFailedPrecondition when it is not a store;
   // kUnavailable when it is open; OK when there is nothing.
   static absl::Status Destroy(const std::string& path);
 
@@ -314,8 +318,9 @@ class Store {
   virtual absl::Status Compact(const CompactOptions& options) = 0;
 
   // Writes a store with the same memories into `directory`, which must not
-  // exist. Blocks are shared by hard link where the file system allows; it is
-  // on the disk when the call returns. Not for read-only opens.
+  // exist. Blocks are shared by hard link where the file system allows; when the
+  // call returns it survives power loss, as far as the directory it lies in did. Not for
+  // read-only opens.
   virtual absl::Status Backup(const BackupOptions& options, const std::string& directory) = 0;
 
   // Checks the store against itself. Damage is in the report, not the status,
@@ -330,7 +335,8 @@ class Store {
 
   // Waits for calls in flight, makes everything power-safe and closes.
   // kFailedPrecondition, naming how many, while a Snapshot or Iterator is
-  // held: the store stays open. OK when it is closed already.
+  // held: the store stays open, and no other call notices. OK when it is closed
+  // already; of several at once, all return when it is.
   virtual absl::Status Close() = 0;
 
  protected:

@@ -29,13 +29,15 @@ std::unique_ptr<Holds::Hold> Holds::Take(const std::shared_ptr<Holds>& holds, Ki
 
 absl::Status Holds::Close() {
   absl::MutexLock lock(&mutex_);
+  if (snapshots_ > 0 || iterators_ > 0) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "the store cannot close: %d snapshots and %d iterators are held", snapshots_, iterators_));
+  }
+  // None can begin any more, so that nothing makes it open again.
   closed_ = true;
   const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return calls_ == 0; };
   mutex_.Await(absl::Condition(&idle));
-  if (snapshots_ == 0 && iterators_ == 0) return absl::OkStatus();
-  closed_ = false;
-  return absl::FailedPreconditionError(absl::StrFormat(
-      "the store cannot close: %d snapshots and %d iterators are held", snapshots_, iterators_));
+  return absl::OkStatus();
 }
 
 }  // namespace engram::engine

@@ -31,8 +31,8 @@ class Holds {
   // Returns: a hold, or null when the store is closed.
   static std::unique_ptr<Hold> Take(const std::shared_ptr<Holds>& holds, Kind kind);
 
-  // Lets no new hold begin and waits for the calls. kFailedPrecondition, and
-  // holds may begin again, when snapshots or iterators are held.
+  // Lets no new hold begin and waits for the calls. kFailedPrecondition, and nothing
+  // has happened, when snapshots or iterators are held.
   absl::Status Close();
 
  private:

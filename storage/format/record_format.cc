@@ -16,6 +16,7 @@ constexpr std::uint8_t kTimelessPayloadVersion = 1;
 constexpr std::uint8_t kPayloadVersion = 2;
 constexpr std::uint8_t kStrengthVersion = 1;
 constexpr std::uint32_t kMaxColumns = 64;
+constexpr std::size_t kCommitBytesWithoutSynced = 36;
 
 absl::Status Damaged(std::string_view what, std::string_view found) {
   return absl::DataLossError(absl::StrFormat("%s is damaged: %s", what, found));
@@ -81,6 +82,7 @@ std::string EncodeCommitRecord(const CommitRecord& record) {
   AppendLittleEndian(record.next_node, &bytes);
   AppendLittleEndian(record.memories, &bytes);
   AppendLittleEndian(record.live_rows, &bytes);
+  if (record.synced.has_value()) AppendLittleEndian(*record.synced, &bytes);
   return bytes;
 }
 
@@ -92,13 +94,15 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view bytes) {
   record.next_node = reader.Read<std::uint32_t>();
   record.memories = reader.Read<std::uint64_t>();
   record.live_rows = reader.Read<std::uint64_t>();
+  if (bytes.size() != kCommitBytesWithoutSynced) record.synced = reader.Read<std::uint64_t>();
   if (!reader.finished()) return WrongSize("the commit record", bytes.size());
   if (record.next_row > kMaxRow || record.memories > record.next_node ||
-      record.live_rows > record.memories) {
-    return Damaged(
-        "the commit record",
-        absl::StrFormat("next row %d, next node %d, %d memories, %d live rows", record.next_row,
-                        record.next_node, record.memories, record.live_rows));
+      record.live_rows > record.memories || record.synced.value_or(0) > record.batch) {
+    return Damaged("the commit record",
+                   absl::StrFormat("batch %d, batch %d synced, next row %d, next node %d, %d "
+                                   "memories, %d live rows",
+                                   record.batch, record.synced.value_or(0), record.next_row,
+                                   record.next_node, record.memories, record.live_rows));
   }
   return record;
 }

@@ -40,13 +40,17 @@ std::string EncodeStoreMeta(const StoreMeta& meta);
 absl::StatusOr<StoreMeta> DecodeStoreMeta(std::string_view bytes);
 
 // Where the store stands; rewritten by every commit. `batch` numbers the
-// batches of the log without a gap, which is how recovery notices a lost one.
+// batches of the log without a gap, which is how recovery notices a lost one; `synced`
+// tells it whether that one had to be there.
 struct CommitRecord {
   std::uint64_t batch = 0;
   std::uint64_t next_row = 0;   // every row below has been given
   std::uint32_t next_node = 0;  // every node below has been given
   std::uint64_t memories = 0;
   std::uint64_t live_rows = 0;
+  // The newest batch that was known to be power-safe when this one was written; nullopt: the
+  // record says nothing of it, as the first ones did.
+  std::optional<std::uint64_t> synced = std::nullopt;
 
   friend bool operator==(const CommitRecord&, const CommitRecord&) = default;
 };

@@ -197,5 +197,60 @@ TEST(Concurrency, ReadersOpenedBesideAWriterSeeOneMoment) {
   writer.join();
 }
 
+// A Close() that is refused has not happened: nobody else may notice it.
+TEST(Concurrency, ARefusedCloseDisturbsNobody) {
+  testing::TempDir dir;
+  StoreOptions options;
+  options.dimension = kDimension;
+  options.create_if_missing = true;
+  const auto store = Store::Open(options, dir / "s");
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto held = (*store)->GetSnapshot();
+  std::atomic<bool> stop{false};
+  std::thread closer([&] {
+    while (!stop) {
+      EXPECT_EQ((*store)->Close().code(), absl::StatusCode::kFailedPrecondition);
+    }
+  });
+  std::thread searcher([&] {
+    while (!stop && !HasFailure()) {
+      const absl::Status status = (*store)->Search({}, VectorOf(1, 1)).status();
+      EXPECT_TRUE(status.ok()) << status;
+    }
+  });
+  for (MemoryId id = 0; id < 2000 && !HasFailure(); ++id) {
+    const absl::Status status = (*store)->Put({}, id, VectorOf(id, 1));
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_NE((*store)->GetSnapshot(), nullptr);
+  }
+  stop = true;
+  closer.join();
+  searcher.join();
+}
+
+TEST(Concurrency, ManyMayCloseAtOnce) {
+  testing::TempDir dir;
+  StoreOptions options;
+  options.dimension = kDimension;
+  options.create_if_missing = true;
+  for (int round = 0; round < 30 && !HasFailure(); ++round) {
+    const auto store = Store::Open(options, dir / "s");
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)->Put({}, round, VectorOf(1, 1)).ok());
+    std::atomic<int> ready{0};
+    std::array<std::thread, 4> closers;
+    for (std::thread& closer : closers) {
+      closer = std::thread([&] {
+        for (++ready; ready < 4;) continue;
+        const absl::Status status = (*store)->Close();
+        EXPECT_TRUE(status.ok()) << status;
+        // Whoever is told that it is closed may open it again.
+        EXPECT_EQ((*store)->GetSnapshot(), nullptr);
+      });
+    }
+    for (std::thread& closer : closers) closer.join();
+  }
+}
+
 }  // namespace
 }  // namespace engram

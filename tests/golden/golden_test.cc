@@ -177,7 +177,9 @@ TEST(GoldenValues, AreWrittenAsTheyWere) {
 TEST(GoldenValues, DecodeToWhatTheyWere) {
   auto kept = KeptValues();
   EXPECT_EQ(*storage::DecodeStoreMeta(kept["store-meta"]), kMeta);
+  // As it was written before it told what was synced.
   EXPECT_EQ(*storage::DecodeCommitRecord(kept["commit-record"]), kCommit);
+  EXPECT_EQ(*storage::DecodeCommitRecord(kept["commit-record-synced"]), kSyncedCommit);
   EXPECT_EQ(*storage::DecodeFileEntry(kept["file-entry"]), File());
   EXPECT_EQ(*storage::DecodeMemoryHead(kept["memory-head"]), kHead);
   EXPECT_EQ(*storage::DecodeMemoryHead(kept["memory-head-dead"]), kDeadHead);

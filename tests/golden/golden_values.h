@@ -21,6 +21,12 @@ inline constexpr storage::CommitRecord kCommit{.batch = 0x0102030405060708,
                                                .next_node = 0x21222324,
                                                .memories = 0x20212223,
                                                .live_rows = 0x11223344 & 0x1fffffff};
+inline constexpr storage::CommitRecord kSyncedCommit{.batch = 0x0102030405060708,
+                                                     .next_row = 2,
+                                                     .next_node = 3,
+                                                     .memories = 2,
+                                                     .live_rows = 1,
+                                                     .synced = 0x0002030405060708};
 inline constexpr storage::MemoryHead kHead{
     .live = true, .node = 0x01020304, .incarnation = 0x05060708, .row = 0x000a0b0c0d0e0f10};
 inline constexpr storage::MemoryHead kDeadHead{
@@ -65,6 +71,7 @@ inline std::map<std::string, std::string> EncodedValues() {
   std::map<std::string, std::string> values;
   values["store-meta"] = storage::EncodeStoreMeta(kMeta);
   values["commit-record"] = storage::EncodeCommitRecord(kCommit);
+  values["commit-record-synced"] = storage::EncodeCommitRecord(kSyncedCommit);
   values["file-entry"] = storage::EncodeFileEntry(File());
   values["memory-head"] = storage::EncodeMemoryHead(kHead);
   values["memory-head-dead"] = storage::EncodeMemoryHead(kDeadHead);

@@ -82,6 +82,12 @@ TEST(RecordFormat, CommitRecordRoundTrips) {
   EXPECT_EQ(*DecodeCommitRecord(EncodeCommitRecord(record)), record);
   ExpectEveryTruncationIsDataLoss(EncodeCommitRecord(record),
                                   [](const std::string& b) { return DecodeCommitRecord(b); });
+  CommitRecord telling = record;
+  telling.synced = record.batch - 1;
+  EXPECT_EQ(*DecodeCommitRecord(EncodeCommitRecord(telling)), telling);
+  EXPECT_FALSE(DecodeCommitRecord(EncodeCommitRecord(telling) + '\0').ok());
+  telling.synced = record.batch + 1;
+  EXPECT_TRUE(absl::IsDataLoss(DecodeCommitRecord(EncodeCommitRecord(telling)).status()));
 }
 
 TEST(RecordFormat, FileEntryRefusesOverlapAndAbsurdCounts) {
