@@ -6,12 +6,11 @@
 
 #include <algorithm>
 #include <limits>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "storage/background_work.h"
 #include "storage/base/status.h"
 #include "storage/block_file_writer.h"
 #include "storage/commit_queue.h"
@@ -28,14 +27,11 @@ namespace {
 
 constexpr std::uint64_t kBlockBytes = std::uint64_t{2} << 20;
 constexpr std::uint32_t kRowUnit = 64;
-constexpr std::uint64_t kWaitFactor = 4;  // writers wait at this many times seal_bytes
-constexpr double kMostlyDead = 0.5;
 constexpr std::size_t kCommitBytes = std::size_t{4} << 20;
 constexpr std::size_t kBulkBytes = std::size_t{32} << 20;
 constexpr std::size_t kLeastBulkBytes = std::size_t{1} << 20;  // below it, files are not worth it
 constexpr std::size_t kLinkEdges = std::size_t{1} << 18;
 constexpr std::size_t kKnownNodes = std::size_t{1} << 22;  // some 100 MB
-constexpr absl::Duration kRetryPause = absl::Seconds(1);
 
 DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
   return {.create_if_missing = options.create_if_missing,
@@ -46,8 +42,15 @@ DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
 }
 
 absl::Status CheckCreation(const FilesOptions& options) {
-  if (options.dimension != 0) return absl::OkStatus();
-  return absl::InvalidArgumentError("dimension is 0; a new store needs one of 1 to 65536");
+  if (options.dimension == 0) {
+    return absl::InvalidArgumentError("dimension is 0; a new store needs one of 1 to 65536");
+  }
+  const std::uint64_t bytes = BlockEmbeddingBytes(options.dimension, options.rows_per_block);
+  if (bytes <= kMaxBlockBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "rows_per_block is %d and dimension is %d; they make blocks of %d bytes, and up to %d is "
+      "allowed",
+      options.rows_per_block, options.dimension, bytes, kMaxBlockBytes));
 }
 
 absl::StatusOr<StoreMeta> CreateStore(const FilesOptions& options, Database& database) {
@@ -92,6 +95,11 @@ absl::StatusOr<StoreMeta> LoadMeta(const FilesOptions& options, Database& databa
         absl::StrFormat("%s has metric %d, and metric %d was asked for (1 cosine, 2 dot, 3 l2)",
                         database.path(), meta.metric, options.metric));
   }
+  if (options.rows_per_block != 0 && options.rows_per_block != meta.rows_per_block) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s has rows_per_block %d, and rows_per_block %d was asked for",
+                        database.path(), meta.rows_per_block, options.rows_per_block));
+  }
   return meta;
 }
 
@@ -116,7 +124,9 @@ class StoreFilesImpl : public StoreFiles {
     if (options_.read_only) return absl::OkStatus();
     RemoveLeftovers(path_);
     ENGRAM_RETURN_IF_ERROR(maintenance_->DropOrphans());
-    background_ = std::thread([this] { Background(); });
+    background_ =
+        std::make_unique<BackgroundWork>(*state_, queue_, *maintenance_, options_.seal_bytes);
+    background_->Start();
     return absl::OkStatus();
   }
 
@@ -146,12 +156,9 @@ class StoreFilesImpl : public StoreFiles {
     if (options_.read_only) return absl::OkStatus();
     return state_->database->SyncLog();
   }
-  absl::Status Seal() override {
-    ENGRAM_RETURN_IF_ERROR(maintenance_->Seal(/*everything=*/true));
-    return maintenance_->SealEdges(/*changes=*/1);
-  }
+  absl::Status Seal() override { return background_->Seal(); }
   absl::Status Compact(double fraction, const ProgressFunction& progress) override {
-    return maintenance_->Compact(fraction, progress);
+    return background_->Compact(fraction, progress);
   }
   absl::Status Backup(const std::string& directory, const ProgressFunction& progress) override;
   absl::StatusOr<FilesReport> Verify(bool read_every_block,
@@ -169,40 +176,16 @@ class StoreFilesImpl : public StoreFiles {
     Committer(*state_).Commit(group);
     if (state_->commit.batch == before) return;
     publisher_.Publish(*state_);
-    const Backlog backlog = BacklogOf(*state_);
-    absl::MutexLock lock(&room_mutex_);
-    backlog_ = backlog;
-  }
-
-  // What is left for the background to do.
-  struct Backlog {
-    std::uint64_t tail_bytes = 0, dead_rows = 0, edge_changes = 0, sealed_edges = 0;
-  };
-  static Backlog BacklogOf(const WriterState& state) {
-    return {.tail_bytes = state.tail.EmbeddingBytes(),
-            .dead_rows = state.tombstones.size(),
-            .edge_changes = state.edge_log.end() - state.edge_log.View().first(),
-            .sealed_edges = state.edges->catalog().edges()};
-  }
-  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return backlog_.tail_bytes < kWaitFactor * options_.seal_bytes &&
-           backlog_.edge_changes < kWaitFactor * EdgeChangesToSeal(backlog_.sealed_edges);
+    background_->Note();
   }
 
   absl::Status Submit(CommitRequest& request) {
-    ENGRAM_RETURN_IF_ERROR(WaitForRoom());
+    ENGRAM_RETURN_IF_ERROR(background_->WaitForRoom());
     return queue_.Submit(request,
                          [this](absl::Span<CommitRequest* const> group) { CommitGroup(group); });
   }
   absl::Status WriteImported(const WriteRules& rules, absl::Span<const Change> changes,
                              std::size_t bytes);
-  absl::Status WaitForRoom();
-  void Background();
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return stop_ || backlog_.tail_bytes >= options_.seal_bytes ||
-           backlog_.edge_changes >= EdgeChangesToSeal(backlog_.sealed_edges) ||
-           backlog_.dead_rows >= dead_rows_seen_ + meta_.rows_per_block;
-  }
 
   const FilesOptions options_;
   const StoreMeta meta_;
@@ -211,55 +194,10 @@ class StoreFilesImpl : public StoreFiles {
   Publisher publisher_;
   std::unique_ptr<WriterState> state_;
   std::unique_ptr<Maintenance> maintenance_;
-  std::thread background_;
+  std::unique_ptr<BackgroundWork> background_;  // null where the store is read-only
   absl::Mutex refresh_mutex_;
-
-  // What the background thread and waiting writers watch.
-  mutable absl::Mutex room_mutex_;
-  bool stop_ ABSL_GUARDED_BY(room_mutex_) = false;
-  Backlog backlog_ ABSL_GUARDED_BY(room_mutex_);
-  std::uint64_t dead_rows_seen_ ABSL_GUARDED_BY(room_mutex_) = 0;
-  absl::Status background_status_ ABSL_GUARDED_BY(room_mutex_);
   bool closed_ = false;
 };
-
-absl::Status StoreFilesImpl::WaitForRoom() {
-  absl::MutexLock lock(&room_mutex_);
-  const auto may_go_on = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return stop_ || !background_status_.ok() || HasRoom();
-  };
-  room_mutex_.Await(absl::Condition(&may_go_on));
-  if (HasRoom()) return absl::OkStatus();
-  return Annotate(background_status_, "the tail is full and could not be sealed");
-}
-
-void StoreFilesImpl::Background() {
-  for (;;) {
-    std::uint64_t changes = 0;
-    {
-      absl::MutexLock lock(&room_mutex_);
-      room_mutex_.Await(absl::Condition(this, &StoreFilesImpl::HasWork));
-      if (stop_) return;
-      dead_rows_seen_ = backlog_.dead_rows;
-      changes = EdgeChangesToSeal(backlog_.sealed_edges);
-    }
-    absl::Status status = maintenance_->Seal(/*everything=*/false);
-    if (status.ok()) status = maintenance_->SealEdges(changes);
-    if (status.ok()) status = maintenance_->CompactFiles(kMostlyDead, nullptr);
-    Backlog backlog;
-    const absl::Status read = queue_.RunAlone([&] {
-      backlog = BacklogOf(*state_);
-      return absl::OkStatus();
-    });
-    absl::MutexLock lock(&room_mutex_);
-    background_status_ = status.ok() ? read : status;
-    backlog_ = backlog;
-    dead_rows_seen_ = std::min(dead_rows_seen_, backlog.dead_rows);
-    if (background_status_.ok()) continue;
-    const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) { return stop_; };
-    room_mutex_.AwaitWithTimeout(absl::Condition(&stopped), kRetryPause);
-  }
-}
 
 // Returns: how many rows a chunk takes: as many whole blocks as go into kBulkBytes.
 std::uint64_t RowsPerChunk(const StoreMeta& meta) {
@@ -271,7 +209,13 @@ absl::Status StoreFilesImpl::WriteImported(const WriteRules& rules,
                                            absl::Span<const Change> changes, std::size_t bytes) {
   if (bytes >= kLeastBulkBytes) {
     ENGRAM_ASSIGN_OR_RETURN(const bool written, maintenance_->WriteInBulk(changes, rules.now));
-    if (written) return absl::OkStatus();
+    if (written) {
+      // Many imports without a seal leave many files.
+      return queue_.RunAlone([this] {
+        background_->Note();
+        return absl::OkStatus();
+      });
+    }
   }
   std::size_t begin = 0, size = 0;
   for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -385,10 +329,7 @@ absl::Status StoreFilesImpl::Backup(const std::string& directory,
     return absl::InvalidArgumentError(absl::StrFormat(
         "a backup cannot lie in the store itself, and %s is in %s", directory, path_));
   }
-  if (progress && !progress(0, 1)) return absl::CancelledError("the backup was cancelled");
-  ENGRAM_RETURN_IF_ERROR(maintenance_->Backup(directory));
-  if (progress) progress(1, 1);
-  return absl::OkStatus();
+  return maintenance_->Backup(directory, progress);
 }
 
 absl::Status StoreFilesImpl::Refresh() {
@@ -418,22 +359,26 @@ FilesStats StoreFilesImpl::Stats() const {
   stats.bytes_heap = stats.tail_rows * (meta_.dimension * sizeof(float) + 20) +
                      stats.edge_changes * sizeof(EdgeEvent) + view->tombstones().HeapBytes() +
                      view->RocksHeapBytes();
+  if (background_ != nullptr) {
+    const absl::Status status = background_->status();
+    if (!status.ok()) stats.background_error = status.ToString();
+  }
   return stats;
 }
 
 absl::Status StoreFilesImpl::Close() {
   if (closed_) return absl::OkStatus();
   closed_ = true;
-  {
-    absl::MutexLock lock(&room_mutex_);
-    stop_ = true;
-  }
-  if (background_.joinable()) background_.join();
+  if (background_ != nullptr) background_->Stop();
   absl::Status status;
   if (!options_.read_only) {
     status = state_->database->SyncLog();
     if (status.ok()) status = state_->database->FlushFamilies();
   }
+  if (background_ != nullptr) {
+    status.Update(Annotate(background_->status(), "the store is closed, and work was left undone"));
+  }
+  background_.reset();
   maintenance_.reset();
   publisher_.Clear();
   state_.reset();
