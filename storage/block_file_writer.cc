@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::string_view kIngestSuffix = ".ingest";
 
-// One block a file is six times slower to write than many; more than this only
-// makes compaction coarser, whose unit is the file.
-constexpr std::size_t kBlocksPerFile = 64;
-
 constexpr ColumnKind kColumns[] = {ColumnKind::kEmbedding, ColumnKind::kNorm, ColumnKind::kNode,
                                    ColumnKind::kId};
 

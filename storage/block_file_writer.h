@@ -3,6 +3,7 @@
 #ifndef ENGRAM_STORAGE_BLOCK_FILE_WRITER_H_
 #define ENGRAM_STORAGE_BLOCK_FILE_WRITER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,6 +18,10 @@
 #include "storage/tail.h"
 
 namespace engram::storage {
+
+// One block a file is six times slower to write than many; more than this only
+// makes compaction coarser, whose unit is the file.
+inline constexpr std::size_t kBlocksPerFile = 64;
 
 // A finished file and the catalog entry that will make it count.
 struct BlockFile {

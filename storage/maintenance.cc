@@ -9,7 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/metadata.h"
-#include "rocksdb/utilities/checkpoint.h"
+#include "storage/backup_files.h"
 #include "storage/base/status.h"
 #include "storage/bulk_files.h"
 #include "storage/committer.h"
@@ -53,12 +53,12 @@ RowSlice SliceOf(const TailChunk& chunk, std::uint32_t size) {
 
 }  // namespace
 
-absl::Status Maintenance::Seal(bool everything) {
-  absl::MutexLock lock(&mutex_);
+absl::Status Maintenance::Seal(std::uint64_t least_open) {
+  FairMutexLock lock(&mutex_);
   std::vector<std::shared_ptr<const TailChunk>> chunks;
   Tombstones tombstones;
   ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
-    if (everything) state_.tail.CloseChunk();
+    if (state_.tail.OpenBytes() >= least_open) state_.tail.CloseChunk();
     chunks = state_.tail.ClosedChunks();
     tombstones = state_.tombstones;
     return state_.broken;
@@ -78,39 +78,10 @@ absl::Status Maintenance::Seal(bool everything) {
   return Carry(std::move(change));
 }
 
-absl::Status Maintenance::Compact(double min_dead_fraction, const ProgressFunction& progress) {
-  ENGRAM_RETURN_IF_ERROR(Seal(/*everything=*/true));
-  ENGRAM_RETURN_IF_ERROR(SealEdges(/*changes=*/1));
-  return CompactFiles(min_dead_fraction, progress);
-}
-
-absl::Status Maintenance::CompactFiles(double min_dead_fraction, const ProgressFunction& progress) {
-  absl::MutexLock lock(&mutex_);
-  std::vector<FileEntry> candidates;
-  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
-    for (const auto& [first_row, entry] : state_.catalog.files()) {
-      std::uint64_t rows = 0;
-      for (const BlockExtent& block : entry.blocks) rows += block.rows;
-      const std::uint64_t dead = state_.tombstones.CountIn(entry.first_row(), entry.end_row());
-      if (dead > 0 && static_cast<double>(dead) >= min_dead_fraction * static_cast<double>(rows)) {
-        candidates.push_back(entry);
-      }
-    }
-    return absl::OkStatus();
-  }));
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (progress && !progress(i, candidates.size())) {
-      return absl::CancelledError(
-          absl::StrFormat("compaction was cancelled after %d of %d files", i, candidates.size()));
-    }
-    ENGRAM_RETURN_IF_ERROR(CompactFile(candidates[i]));
-  }
-  if (progress) progress(candidates.size(), candidates.size());
-  return absl::OkStatus();
-}
-
-absl::Status Maintenance::CompactFile(const FileEntry& entry) {
-  if (entry.generation == std::numeric_limits<std::uint32_t>::max()) {
+absl::Status Maintenance::Rewrite(const std::vector<FileEntry>& entries) {
+  std::uint32_t generation = 0;
+  for (const FileEntry& entry : entries) generation = std::max(generation, entry.generation);
+  if (generation == std::numeric_limits<std::uint32_t>::max()) {
     return absl::ResourceExhaustedError("all generations of a file are used up");
   }
   Tombstones tombstones;
@@ -118,22 +89,26 @@ absl::Status Maintenance::CompactFile(const FileEntry& entry) {
   ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
     tombstones = state_.tombstones;
     blocks = state_.blocks;
-    return absl::OkStatus();
+    return state_.broken;
   }));
   Switch change;
-  change.removed.push_back(entry);
-  BlockFileWriter writer(*state_.database, state_.meta, entry.generation + 1, nullptr);
-  for (const BlockExtent& extent : entry.blocks) {
-    const MappedBlock* block = blocks->Find(extent.first_row);
-    if (block == nullptr) return absl::InternalError("a block of the catalog is not mapped");
-    // Damage must not be copied under a fresh checksum.
-    ENGRAM_RETURN_IF_ERROR(block->Check());
-    ENGRAM_RETURN_IF_ERROR(
-        CopyLiveRows(block->slice(), state_.meta.dimension, tombstones, writer, change.dropped));
+  change.removed = entries;
+  BlockFileWriter writer(*state_.database, state_.meta, generation + 1, nullptr);
+  for (const FileEntry& entry : entries) {
+    for (const BlockExtent& extent : entry.blocks) {
+      const MappedBlock* block = blocks->Find(extent.first_row);
+      if (block == nullptr) return absl::InternalError("a block of the catalog is not mapped");
+      // Damage must not be copied under a fresh checksum.
+      ENGRAM_RETURN_IF_ERROR(block->Check());
+      ENGRAM_RETURN_IF_ERROR(
+          CopyLiveRows(block->slice(), state_.meta.dimension, tombstones, writer, change.dropped));
+    }
   }
+  blocks.reset();
   ENGRAM_ASSIGN_OR_RETURN(change.added, writer.Finish());
   ENGRAM_RETURN_IF_ERROR(Carry(std::move(change)));
-  return DropFiles(entry);
+  for (const FileEntry& entry : entries) ENGRAM_RETURN_IF_ERROR(DropFiles(entry));
+  return absl::OkStatus();
 }
 
 absl::Status Maintenance::Carry(Switch change) {
@@ -212,7 +187,7 @@ absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,
 
 absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const ImportedMemory> memories,
                                               std::int64_t now) {
-  absl::MutexLock lock(&mutex_);
+  FairMutexLock lock(&mutex_);
   bool fresh = false;
   const absl::Status status = queue_.RunAlone([&]() -> absl::Status {
     ENGRAM_RETURN_IF_ERROR(state_.broken);
@@ -250,13 +225,15 @@ absl::Status Maintenance::IngestInBulk(absl::Span<const Change> changes, std::in
   return absl::OkStatus();
 }
 
-absl::Status Maintenance::Backup(const std::string& directory) {
-  absl::MutexLock lock(&mutex_);
-  rocksdb::Checkpoint* raw = nullptr;
-  ENGRAM_RETURN_IF_ERROR(
-      FromRocks(rocksdb::Checkpoint::Create(&state_.database->db(), &raw), "preparing the backup"));
-  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
-  return FromRocks(checkpoint->CreateCheckpoint(directory), "backing up to " + directory);
+absl::Status Maintenance::Backup(const std::string& directory, const ProgressFunction& progress) {
+  // Most of what is in memory goes to the disk here, where nobody waits for it.
+  ENGRAM_RETURN_IF_ERROR(state_.database->FlushFamilies());
+  BackupFiles files(*state_.database);
+  {
+    FairMutexLock lock(&mutex_);
+    ENGRAM_RETURN_IF_ERROR(files.Note());
+  }
+  return files.CopyTo(directory, progress);
 }
 
 absl::Status Maintenance::DropFiles(const FileEntry& entry) {

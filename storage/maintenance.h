@@ -1,7 +1,7 @@
-// Sealing and compaction, the two ways rows get from one place to another while
+// Sealing, compaction and merging, the ways rows get from one place to another while
 // everything goes on; and bulk writing, by which they get there at once.
 //
-// Sealing and compaction work alike: write new files of blocks; ingest them, durable but named by
+// The three work alike: write new files of blocks; ingest them, durable but named by
 // nobody; then one synced batch in which the catalog switches to them and what
 // they replace goes. Before that batch the new blocks are orphans, after it the
 // old ones are, and there is no moment in between.
@@ -10,12 +10,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "storage/base/fair_mutex.h"
 #include "storage/block_file_writer.h"
 #include "storage/commit_queue.h"
 #include "storage/edge_file_writer.h"
@@ -30,22 +32,25 @@ std::uint64_t EdgeChangesToSeal(std::uint64_t sealed);
 // Returns: at how many changes writers wait.
 std::uint64_t MostEdgeChanges(std::uint64_t sealed);
 
-// Thread-safe; one seal or compaction at a time.
+// Thread-safe; one step at a time, in the order they are asked for.
 class Maintenance {
  public:
   Maintenance(WriterState& state, CommitQueue& queue, Publisher& publisher)
       : state_(state), queue_(queue), publisher_(publisher) {}
 
-  // Seals the full chunks of the tail; with `everything` the last one too.
-  absl::Status Seal(bool everything) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Seals the full chunks of the tail, and the last one too when it has at least `least_open`
+  // bytes of embeddings.
+  absl::Status Seal(std::uint64_t least_open) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Seals everything, then CompactFiles.
-  absl::Status Compact(double min_dead_fraction, const ProgressFunction& progress)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-
-  // Rewrites the files of which at least `min_dead_fraction`, and one row, is dead.
+  // Rewrites the files of which at least `min_dead_fraction`, and one row, is dead. Others get
+  // their turn between files, and nothing is locked while `progress` runs. Damaged files stay
+  // as they are; the first is in the error when the others are done.
   absl::Status CompactFiles(double min_dead_fraction, const ProgressFunction& progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Merges small neighbours, as merge_runs.h says, until nothing is worth it. Locks and damaged
+  // files as with CompactFiles.
+  absl::Status MergeFiles() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Writes `memories` as files that pass by the log and the tail, as one commit that
   // is power-safe; nobody else writes meanwhile. Returns: false, and nothing is
@@ -57,10 +62,12 @@ class Maintenance {
   // Folds the changes of edges into the sealed ones, when there are at least `changes`.
   absl::Status SealEdges(std::uint64_t changes) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Copies the database as it is at one moment into a new `directory`. No seal,
-  // compaction or bulk write meanwhile: RocksDB lists the table files first and ends
-  // the log later, and a switch in between would name files that are not copied.
-  absl::Status Backup(const std::string& directory) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Copies the database as it is at one moment into a new `directory`. No seal, compaction or
+  // bulk write while the files are noted: RocksDB lists the table files first and ends
+  // the log later, and a switch in between would name files that are not copied. They may go
+  // on while what was noted is copied: none of it is changed or deleted meanwhile.
+  absl::Status Backup(const std::string& directory, const ProgressFunction& progress)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Drops files of blocks and edges that the catalog does not name. Called at open, before
   // anybody else is there, and after a step that failed.
@@ -77,13 +84,21 @@ class Maintenance {
     std::vector<std::uint64_t> dropped;              // dead rows that are nowhere any more
   };
 
-  absl::Status CompactFile(const FileEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes the live rows of `entries`, which are neighbours, anew, under a generation above
+  // all of theirs: no file of one generation then interleaves with another.
+  absl::Status Rewrite(const std::vector<FileEntry>& entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Carry(Switch change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Ingest(const std::vector<BlockFile>& files);
   absl::Status CommitSwitch(const Switch& change, Catalog catalog,
                             std::shared_ptr<const MappedBlocks> blocks);
   absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now);
   absl::Status DropFiles(const FileEntry& entry);
+
+  // maintenance_files.cc
+  using FileName = std::pair<std::uint64_t, std::uint32_t>;  // first row and generation
+  absl::StatusOr<std::vector<FileEntry>> NextRun(const std::set<FileName>& damaged)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckFile(const FileEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // maintenance_edges.cc
   absl::Status CarryEdges(EdgeFile file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -93,7 +108,7 @@ class Maintenance {
   CommitQueue& queue_;
   Publisher& publisher_;
   // Catalog and blocks of the state change only under it, and with the turn.
-  absl::Mutex mutex_;
+  FairMutex mutex_;
 };
 
 }  // namespace engram::storage

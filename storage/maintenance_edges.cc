@@ -30,7 +30,7 @@ std::uint64_t MostEdgeChanges(std::uint64_t sealed) {
 }
 
 absl::Status Maintenance::SealEdges(std::uint64_t changes) {
-  absl::MutexLock lock(&mutex_);
+  FairMutexLock lock(&mutex_);
   std::shared_ptr<const MappedEdges> base;
   EdgeLogView log;
   std::uint32_t nodes = 0;

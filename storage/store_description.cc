@@ -70,12 +70,24 @@ absl::StatusOr<StoreMeta> LoadOrCreateMeta(const FilesOptions& options, Database
         absl::StrFormat("%s has metric %d, and metric %d was asked for (1 cosine, 2 dot, 3 l2)",
                         database.path(), meta.metric, options.metric));
   }
+  if (options.rows_per_block != 0 && options.rows_per_block != meta.rows_per_block) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s has rows_per_block %d, and rows_per_block %d was asked for",
+                        database.path(), meta.rows_per_block, options.rows_per_block));
+  }
   return meta;
 }
 
 absl::Status CheckCreation(const FilesOptions& options) {
-  if (options.dimension != 0) return absl::OkStatus();
-  return absl::InvalidArgumentError("dimension is 0; a new store needs one of 1 to 65536");
+  if (options.dimension == 0) {
+    return absl::InvalidArgumentError("dimension is 0; a new store needs one of 1 to 65536");
+  }
+  const std::uint64_t bytes = BlockEmbeddingBytes(options.dimension, options.rows_per_block);
+  if (bytes <= kMaxBlockBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "rows_per_block is %d and dimension is %d; they make blocks of %d bytes, and up to %d is "
+      "allowed",
+      options.rows_per_block, options.dimension, bytes, kMaxBlockBytes));
 }
 
 absl::Status StoreFiles::Destroy(const std::string& path) {

@@ -5,12 +5,11 @@
 #include "storage/store_files.h"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "storage/background_work.h"
 #include "storage/base/status.h"
 #include "storage/block_file_writer.h"
 #include "storage/commit_queue.h"
@@ -28,11 +27,8 @@ namespace {
 
 constexpr std::uint64_t kBlockBytes = std::uint64_t{2} << 20;
 constexpr std::uint32_t kRowUnit = 64;
-constexpr std::uint64_t kWaitFactor = 4;  // writers wait at this many times seal_bytes
-constexpr double kMostlyDead = 0.5;
 constexpr std::size_t kLinkEdges = std::size_t{1} << 18;
 constexpr std::size_t kKnownNodes = std::size_t{1} << 22;  // some 100 MB
-constexpr absl::Duration kRetryPause = absl::Seconds(1);
 
 DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
   return {.create_if_missing = options.create_if_missing,
@@ -63,7 +59,9 @@ class StoreFilesImpl : public StoreFiles {
     if (options_.read_only) return absl::OkStatus();
     RemoveLeftovers(path_);
     ENGRAM_RETURN_IF_ERROR(maintenance_->DropOrphans());
-    background_ = std::thread([this] { Background(); });
+    background_ =
+        std::make_unique<BackgroundWork>(*state_, queue_, *maintenance_, options_.seal_bytes);
+    background_->Start();
     return absl::OkStatus();
   }
 
@@ -86,7 +84,13 @@ class StoreFilesImpl : public StoreFiles {
                                       const ProgressFunction& progress,
                                       MemorySource source) override {
     const auto submit = [this](CommitRequest& request) { return Submit(request); };
-    return Importer(meta_, rules, *maintenance_, submit, expected, progress).Run(source);
+    auto counts = Importer(meta_, rules, *maintenance_, submit, expected, progress).Run(source);
+    // What went past the queue has not been noted, and many imports leave many files.
+    ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([this] {
+      background_->Note();
+      return absl::OkStatus();
+    }));
+    return counts;
   }
   absl::StatusOr<LinkCounts> Link(const WriteRules& rules, std::uint64_t expected,
                                   const ProgressFunction& progress, EdgePutSource source) override;
@@ -96,12 +100,9 @@ class StoreFilesImpl : public StoreFiles {
     if (options_.read_only) return absl::OkStatus();
     return state_->database->SyncLog();
   }
-  absl::Status Seal() override {
-    ENGRAM_RETURN_IF_ERROR(maintenance_->Seal(/*everything=*/true));
-    return maintenance_->SealEdges(/*changes=*/1);
-  }
+  absl::Status Seal() override { return background_->Seal(); }
   absl::Status Compact(double fraction, const ProgressFunction& progress) override {
-    return maintenance_->Compact(fraction, progress);
+    return background_->Compact(fraction, progress);
   }
   absl::Status Backup(const std::string& directory, const ProgressFunction& progress) override;
   absl::StatusOr<FilesReport> Verify(bool read_every_block,
@@ -119,37 +120,13 @@ class StoreFilesImpl : public StoreFiles {
     Committer(*state_).Commit(group);
     if (state_->commit.batch == before) return;
     publisher_.Publish(*state_);
-    const Backlog backlog = BacklogOf(*state_);
-    absl::MutexLock lock(&room_mutex_);
-    backlog_ = backlog;
-  }
-
-  // What is left for the background to do.
-  struct Backlog {
-    std::uint64_t tail_bytes = 0, dead_rows = 0, edge_changes = 0, sealed_edges = 0;
-  };
-  static Backlog BacklogOf(const WriterState& state) {
-    return {.tail_bytes = state.tail.EmbeddingBytes(),
-            .dead_rows = state.tombstones.size(),
-            .edge_changes = state.edge_log.end() - state.edge_log.View().first(),
-            .sealed_edges = state.edges->catalog().edges()};
-  }
-  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return backlog_.tail_bytes < kWaitFactor * options_.seal_bytes &&
-           backlog_.edge_changes < MostEdgeChanges(backlog_.sealed_edges);
+    background_->Note();
   }
 
   absl::Status Submit(CommitRequest& request) {
-    ENGRAM_RETURN_IF_ERROR(WaitForRoom());
+    ENGRAM_RETURN_IF_ERROR(background_->WaitForRoom());
     return queue_.Submit(request,
                          [this](absl::Span<CommitRequest* const> group) { CommitGroup(group); });
-  }
-  absl::Status WaitForRoom();
-  void Background();
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return stop_ || backlog_.tail_bytes >= options_.seal_bytes ||
-           backlog_.edge_changes >= EdgeChangesToSeal(backlog_.sealed_edges) ||
-           backlog_.dead_rows >= dead_rows_seen_ + meta_.rows_per_block;
   }
 
   const FilesOptions options_;
@@ -159,57 +136,12 @@ class StoreFilesImpl : public StoreFiles {
   Publisher publisher_;
   std::unique_ptr<WriterState> state_;
   std::unique_ptr<Maintenance> maintenance_;
-  std::thread background_;
+  std::unique_ptr<BackgroundWork> background_;  // null where the store is read-only
   absl::Mutex refresh_mutex_;
-
-  // What the background thread and waiting writers watch.
-  mutable absl::Mutex room_mutex_;
-  bool stop_ ABSL_GUARDED_BY(room_mutex_) = false;
-  Backlog backlog_ ABSL_GUARDED_BY(room_mutex_);
-  std::uint64_t dead_rows_seen_ ABSL_GUARDED_BY(room_mutex_) = 0;
-  absl::Status background_status_ ABSL_GUARDED_BY(room_mutex_);
 
   absl::Mutex close_mutex_;
   bool closed_ ABSL_GUARDED_BY(close_mutex_) = false;
 };
-
-absl::Status StoreFilesImpl::WaitForRoom() {
-  absl::MutexLock lock(&room_mutex_);
-  const auto may_go_on = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) {
-    return stop_ || !background_status_.ok() || HasRoom();
-  };
-  room_mutex_.Await(absl::Condition(&may_go_on));
-  if (HasRoom()) return absl::OkStatus();
-  return Annotate(background_status_, "the tail is full and could not be sealed");
-}
-
-void StoreFilesImpl::Background() {
-  for (;;) {
-    std::uint64_t changes = 0;
-    {
-      absl::MutexLock lock(&room_mutex_);
-      room_mutex_.Await(absl::Condition(this, &StoreFilesImpl::HasWork));
-      if (stop_) return;
-      dead_rows_seen_ = backlog_.dead_rows;
-      changes = EdgeChangesToSeal(backlog_.sealed_edges);
-    }
-    absl::Status status = maintenance_->Seal(/*everything=*/false);
-    if (status.ok()) status = maintenance_->SealEdges(changes);
-    if (status.ok()) status = maintenance_->CompactFiles(kMostlyDead, nullptr);
-    Backlog backlog;
-    const absl::Status read = queue_.RunAlone([&] {
-      backlog = BacklogOf(*state_);
-      return absl::OkStatus();
-    });
-    absl::MutexLock lock(&room_mutex_);
-    background_status_ = status.ok() ? read : status;
-    backlog_ = backlog;
-    dead_rows_seen_ = std::min(dead_rows_seen_, backlog.dead_rows);
-    if (background_status_.ok()) continue;
-    const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(room_mutex_) { return stop_; };
-    room_mutex_.AwaitWithTimeout(absl::Condition(&stopped), kRetryPause);
-  }
-}
 
 absl::StatusOr<LinkCounts> StoreFilesImpl::Link(const WriteRules& rules, std::uint64_t expected,
                                                 const ProgressFunction& progress,
@@ -264,11 +196,8 @@ absl::Status StoreFilesImpl::Backup(const std::string& directory,
     return absl::InvalidArgumentError(absl::StrFormat(
         "a backup cannot lie in the store itself, and %s is in %s", directory, path_));
   }
-  if (progress && !progress(0, 1)) return absl::CancelledError("the backup was cancelled");
-  ENGRAM_RETURN_IF_ERROR(maintenance_->Backup(directory));
-  ENGRAM_RETURN_IF_ERROR(SyncEntry(directory));
-  if (progress) progress(1, 1);
-  return absl::OkStatus();
+  ENGRAM_RETURN_IF_ERROR(maintenance_->Backup(directory, progress));
+  return SyncEntry(directory);
 }
 
 absl::Status StoreFilesImpl::Refresh() {
@@ -298,6 +227,10 @@ FilesStats StoreFilesImpl::Stats() const {
   stats.bytes_heap = stats.tail_rows * (meta_.dimension * sizeof(float) + 20) +
                      stats.edge_changes * sizeof(EdgeEvent) + view->tombstones().HeapBytes() +
                      view->RocksHeapBytes();
+  if (background_ != nullptr) {
+    const absl::Status status = background_->status();
+    if (!status.ok()) stats.background_error = status.ToString();
+  }
   return stats;
 }
 
@@ -305,16 +238,16 @@ absl::Status StoreFilesImpl::Close() {
   absl::MutexLock close(&close_mutex_);
   if (closed_) return absl::OkStatus();
   closed_ = true;
-  {
-    absl::MutexLock lock(&room_mutex_);
-    stop_ = true;
-  }
-  if (background_.joinable()) background_.join();
+  if (background_ != nullptr) background_->Stop();
   absl::Status status;
   if (!options_.read_only) {
     status = state_->database->SyncLog();
     if (status.ok()) status = state_->database->FlushFamilies();
   }
+  if (background_ != nullptr) {
+    status.Update(Annotate(background_->status(), "the store is closed, and work was left undone"));
+  }
+  background_.reset();
   maintenance_.reset();
   publisher_.Clear();
   state_.reset();

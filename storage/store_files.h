@@ -37,7 +37,7 @@ struct FilesOptions {
   std::chrono::milliseconds lock_timeout{0};
   std::uint64_t block_cache_bytes = std::uint64_t{64} << 20;
   std::uint64_t seal_bytes = std::uint64_t{16} << 20;
-  std::uint32_t rows_per_block = 0;  // 0: DefaultRowsPerBlock()
+  std::uint32_t rows_per_block = 0;  // 0: what the store says, at first DefaultRowsPerBlock()
 };
 
 // Returns: how many rows of `dimension` floats make about 2 MiB, a multiple of 64.
@@ -114,6 +114,7 @@ using ProgressFunction = std::function<bool(std::uint64_t done, std::uint64_t to
 struct FilesStats {
   std::uint64_t blocks = 0, dead_rows = 0, tail_rows = 0, edge_changes = 0, sealed_edges = 0;
   std::uint64_t bytes_on_disk = 0, bytes_mapped = 0, bytes_heap = 0, wal_bytes = 0;
+  std::string background_error;  // empty: none
 };
 
 struct FilesReport {

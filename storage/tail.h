@@ -90,7 +90,11 @@ class Tail {
 
   TailView View() const;
   std::uint64_t rows() const { return rows_; }
+  // Of all rows, and of those in a chunk that may still grow.
   std::size_t EmbeddingBytes() const { return rows_ * dimension_ * sizeof(float); }
+  std::size_t OpenBytes() const {
+    return open_ ? std::size_t{chunks_.back()->size()} * dimension_ * sizeof(float) : 0;
+  }
   std::size_t HeapBytes() const;
 
  private:

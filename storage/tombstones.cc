@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <map>
 
 namespace engram::storage {
 
@@ -35,6 +34,14 @@ std::size_t Tombstones::HeapBytes() const {
   return bytes;
 }
 
+void Tombstones::FreeEmpty(const std::map<std::uint64_t, std::shared_ptr<Chunk>>& changed) {
+  for (const auto& [index, chunk] : changed) {
+    const bool empty =
+        std::all_of(chunk->begin(), chunk->end(), [](std::uint64_t word) { return word == 0; });
+    if (empty) chunks_[index].reset();
+  }
+}
+
 Tombstones Tombstones::Changed(absl::Span<const std::uint64_t> rows, bool dead) const {
   Tombstones result = *this;
   std::map<std::uint64_t, std::shared_ptr<Chunk>> fresh;
@@ -57,6 +64,7 @@ Tombstones Tombstones::Changed(absl::Span<const std::uint64_t> rows, bool dead) 
     word ^= mask;
     result.size_ += dead ? 1 : std::uint64_t(-1);
   }
+  if (!dead) result.FreeEmpty(fresh);
   return result;
 }
 

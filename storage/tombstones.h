@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -37,6 +38,7 @@ class Tombstones {
   static constexpr std::uint64_t kChunkRows = 65536;
   using Chunk = std::array<std::uint64_t, kChunkRows / 64>;
 
+  void FreeEmpty(const std::map<std::uint64_t, std::shared_ptr<Chunk>>& changed);
   Tombstones Changed(absl::Span<const std::uint64_t> rows, bool dead) const;
 
   std::vector<std::shared_ptr<const Chunk>> chunks_;

@@ -60,12 +60,15 @@ struct StoreOptions {
   std::uint64_t block_cache_bytes = std::uint64_t{64} << 20;
 
   // The tail of rows not sealed yet is sealed into blocks in the background
-  // when its embeddings reach this size; at four times the size writers wait.
+  // when its embeddings reach this size, full blocks first, one that is not full when it
+  // alone reaches it; at four times the size writers wait.
   // 64 KiB to 1 GiB. Default: 16 MiB.
   std::uint64_t seal_bytes = std::uint64_t{16} << 20;
 
-  // Rows of a full block, a multiple of 64 up to 1,048,576. Default: 0, as
-  // many as make about 2 MiB of embeddings (docs/benchmarks.md).
+  // Rows of a full block, a multiple of 64 up to 1,048,576 that makes at most 1 GiB of
+  // embeddings. Fixed at creation; later 0 accepts what the store says, and anything else
+  // must match. Default: 0, at creation as many as make about 2 MiB of embeddings
+  // (docs/benchmarks.md).
   std::uint32_t rows_per_block = 0;
 
   // Bring the mapped blocks into memory at open (MADV_POPULATE_READ), so that
@@ -278,8 +281,8 @@ struct ImportOptions {
 };
 
 struct CompactOptions {
-  // Only files of which at least this share of rows is dead; 0 to 1. 0 also
-  // takes files with a single dead row, and never one without. Default: 0.
+  // Rewrite only files of which at least this share of rows is dead; 0 to 1. 0 also
+  // takes files with a single dead row. Small files are merged whatever it is. Default: 0.
   double min_dead_fraction = 0.0;
   ProgressCallback progress;
 };

@@ -121,6 +121,11 @@ struct StoreStats {
   std::string kernel;               // "zig-v3", "cpp-v4", "cpp-baseline", ...
   std::uint32_t format = 0;         // on-disk format version
   std::string backend;              // RocksDB version, "7.8.3"
+
+  // What keeps the store from sealing, compacting or merging files, as "<code>: <what>"; empty
+  // while it can. Reads and writes go on, until the tail is full and cannot be sealed:
+  // then writes are refused with the same error. Space, files and descriptors may not come back.
+  std::string background_error;
 };
 
 // What Verify() found. A store is sound when `findings` is empty.
@@ -309,18 +314,24 @@ class Store {
   // --- Housekeeping. Reads and writes go on meanwhile. ---
 
   // Seals every row that is in the tail now, whatever seal_bytes says, and the changes of edges.
-  // Answers do not change.
+  // Where many small files lie side by side they are merged; an error of that is in
+  // StoreStats::background_error. Answers do not change.
   virtual absl::Status Seal() = 0;
 
-  // Seals the tail and rewrites the files that hold dead rows. The space they took
-  // comes back when the last Snapshot, Iterator and search of the old state
-  // end. Answers do not change.
+  // Seals the tail, rewrites the files that hold dead rows, and merges small files where
+  // many lie side by side. The space they took comes back when the last Snapshot,
+  // Iterator and search of the old state end. Answers do not change. Seals and imports wait for
+  // one file at most; the callback may itself use the store, but not close it. kDataLoss: a
+  // damaged file is left as it is, and all others are done.
   virtual absl::Status Compact(const CompactOptions& options) = 0;
 
   // Writes a store with the same memories into `directory`, which must not
-  // exist. Blocks are shared by hard link where the file system allows; when the
-  // call returns it survives power loss, as far as the directory it lies in did. Not for
-  // read-only opens.
+  // exist, and neither must `directory`.tmp, where it is made: it appears whole, or not at all.
+  // Blocks are shared by hard link where the file system allows, else copied; when the
+  // call returns it survives power loss, as far as the directory it lies in did. Seals,
+  // compactions and imports wait while it is noted which files there are, and not while they
+  // are copied; what these replace meanwhile keeps its space until the end. Progress counts
+  // files. Not for read-only opens.
   virtual absl::Status Backup(const BackupOptions& options, const std::string& directory) = 0;
 
   // Checks the store against itself. Damage is in the report, not the status,
@@ -335,8 +346,9 @@ class Store {
 
   // Waits for calls in flight, makes everything power-safe and closes.
   // kFailedPrecondition, naming how many, while a Snapshot or Iterator is
-  // held: the store stays open, and no other call notices. OK when it is closed
-  // already; of several at once, all return when it is.
+  // held: the store stays open, and no other call notices. OK when it is closed already; of
+  // several at once, all return when it is. With every other error it is closed;
+  // StoreStats::background_error is one of them, and costs no memory.
   virtual absl::Status Close() = 0;
 
  protected:

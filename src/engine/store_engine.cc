@@ -247,6 +247,7 @@ StoreStats StoreEngine::Stats() const {
   stats.kernel = kernels_.name;
   stats.format = files_->meta().format_version;
   stats.backend = BackendVersion();
+  stats.background_error = files.background_error;
   return stats;
 }
 

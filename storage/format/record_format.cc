@@ -66,7 +66,8 @@ absl::StatusOr<StoreMeta> DecodeStoreMeta(std::string_view bytes) {
   if (!reader.finished()) return WrongSize("the store's description", bytes.size());
   if (meta.format_version == 0 || meta.dimension == 0 || meta.dimension > kMaxDimensionOnDisk ||
       meta.metric < 1 || meta.metric > 3 || meta.rows_per_block == 0 ||
-      meta.rows_per_block > kMaxRowsPerBlock) {
+      meta.rows_per_block > kMaxRowsPerBlock ||
+      BlockEmbeddingBytes(meta.dimension, meta.rows_per_block) > kMaxBlockBytes) {
     return Damaged(
         "the store's description",
         absl::StrFormat("format %d, dimension %d, metric %d, %d rows per block",

@@ -22,6 +22,7 @@ inline constexpr std::uint64_t kNoRow = ~std::uint64_t{0};
 // Bounds that every decoded number must keep before it is used.
 inline constexpr std::uint32_t kMaxDimensionOnDisk = 65536;
 inline constexpr std::uint32_t kMaxRowsPerBlock = 1u << 20;
+inline constexpr std::uint64_t kMaxBlockBytes = std::uint64_t{1} << 30;  // of embeddings
 inline constexpr std::uint32_t kMaxBlocksPerFile = 1u << 16;
 inline constexpr std::uint64_t kMaxRow = std::uint64_t{1} << 56;
 
@@ -34,6 +35,11 @@ struct StoreMeta {
 
   friend bool operator==(const StoreMeta&, const StoreMeta&) = default;
 };
+// Returns: the bytes of embeddings in a full block; more than kMaxBlockBytes is no store's.
+inline std::uint64_t BlockEmbeddingBytes(std::uint32_t dimension, std::uint32_t rows_per_block) {
+  return std::uint64_t{dimension} * rows_per_block * sizeof(float);
+}
+
 std::string EncodeStoreMeta(const StoreMeta& meta);
 // A format version above kFormatVersion decodes to that version alone, so that
 // the caller can name it.

@@ -292,10 +292,14 @@ TEST(BadOptions, EachIsNamedWithWhatWasGivenAndNothingIsMade) {
   refused({"seal_bytes is 1073741825"}, [](auto& o) { o.seal_bytes = (1u << 30) + 1; });
   refused({"rows_per_block is 65", "64"}, [](auto& o) { o.rows_per_block = 65; });
   refused({"rows_per_block is 1048640"}, [](auto& o) { o.rows_per_block = (1u << 20) + 64; });
+  refused({"rows_per_block is 1048576", "dimension is 65536"}, [](auto& o) {
+    o.dimension = kMaxDimension;
+    o.rows_per_block = 1u << 20;
+  });
   refused({"kernels", "\"cobol-v9\"", "cpp-baseline"}, [](auto& o) { o.kernels = "cobol-v9"; });
 }
 
-TEST(BadOptions, AStoreKeepsItsDimensionAndMetric) {
+TEST(BadOptions, AStoreKeepsItsDimensionMetricAndBlocks) {
   testing::TempDir dir;
   Create(dir / "s", Metric::kDot).reset();
   for (const bool read_only : {false, true}) {
@@ -307,6 +311,10 @@ TEST(BadOptions, AStoreKeepsItsDimensionAndMetric) {
     options.metric = Metric::kCosine;
     ExpectInvalid(Store::Open(options, dir / "s").status(), {"metric 2", "metric 1"});
     options.metric = Metric::kDot;
+    options.rows_per_block = 64;
+    ExpectInvalid(Store::Open(options, dir / "s").status(),
+                  {"rows_per_block 65536", "rows_per_block 64 "});
+    options.rows_per_block = 65536;
     EXPECT_TRUE(Store::Open(options, dir / "s").ok());
   }
   StoreOptions options;

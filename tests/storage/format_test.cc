@@ -57,6 +57,15 @@ TEST(RecordFormat, MetaRoundTrips) {
   ExpectEveryTruncationIsDataLoss(bytes, [](const std::string& b) { return DecodeStoreMeta(b); });
 }
 
+TEST(RecordFormat, MetaWithBlocksTooLargeForMemoryIsDamaged) {
+  StoreMeta meta{.dimension = 65536, .metric = 1, .rows_per_block = 4096};
+  EXPECT_TRUE(DecodeStoreMeta(EncodeStoreMeta(meta)).ok());
+  meta.rows_per_block += 64;
+  const absl::Status status = DecodeStoreMeta(EncodeStoreMeta(meta)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_NE(status.message().find("4160 rows per block"), std::string::npos) << status;
+}
+
 TEST(RecordFormat, NewerMetaTellsItsVersion) {
   StoreMeta meta{.dimension = 4, .metric = 1, .rows_per_block = 64};
   meta.format_version = 9;

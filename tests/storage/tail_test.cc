@@ -41,6 +41,15 @@ TEST(Tail, ClosesFullChunksAndOnRequestTheRest) {
   EXPECT_EQ(tail.View().chunks[0]->first_row(), 9u);
 }
 
+TEST(Tail, TellsHowMuchMayStillGrow) {
+  Tail tail(kDimension, 2);
+  EXPECT_EQ(tail.OpenBytes(), 0u);
+  for (std::uint64_t row = 0; row < 3; ++row) Append(tail, row);
+  EXPECT_EQ(tail.OpenBytes(), kDimension * sizeof(float));
+  tail.CloseChunk();
+  EXPECT_EQ(tail.OpenBytes(), 0u);
+}
+
 TEST(Tail, KeepsGapsBetweenRows) {
   Tail tail(kDimension, 8);
   Append(tail, 5);

@@ -39,5 +39,16 @@ TEST(Tombstones, AnOlderSetDoesNotChange) {
   EXPECT_FALSE(none.Contains(row));
 }
 
+TEST(Tombstones, WhatIsEmptyTakesNoRoom) {
+  std::vector<std::uint64_t> rows;
+  for (std::uint64_t chunk = 0; chunk < 100; ++chunk) rows.push_back(chunk * 65536 + 5);
+  const Tombstones full = Tombstones().With(rows);
+  rows.pop_back();
+  const Tombstones one = full.Without(rows);
+  EXPECT_EQ(one.size(), 1u);
+  EXPECT_TRUE(one.Contains(99 * 65536 + 5));
+  EXPECT_LT(one.HeapBytes() * 4, full.HeapBytes());
+}
+
 }  // namespace
 }  // namespace engram::storage

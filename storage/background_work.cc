@@ -1,0 +1,168 @@
+#include "storage/background_work.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "storage/base/status.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr std::uint64_t kWaitFactor = 4;  // writers wait at this many times seal_bytes
+constexpr double kMostlyDead = 0.5;
+constexpr std::uint64_t kFilesToLook = 8;  // so many new ones may be worth merging
+constexpr absl::Duration kRetryPause = absl::Seconds(1);
+
+}  // namespace
+
+absl::Status BackgroundWork::Outcome::First() const {
+  for (const absl::Status* status : {&tail, &edges, &compaction, &merge}) {
+    if (!status->ok()) return *status;
+  }
+  return absl::OkStatus();
+}
+
+bool BackgroundWork::Outcome::MayPass() const {
+  for (const absl::Status* status : {&compaction, &merge}) {
+    if (!status->ok() && !absl::IsDataLoss(*status)) return true;
+  }
+  return false;
+}
+
+BackgroundWork::BackgroundWork(const WriterState& state, CommitQueue& queue,
+                               Maintenance& maintenance, std::uint64_t seal_bytes)
+    : state_(state), queue_(queue), maintenance_(maintenance), seal_bytes_(seal_bytes) {}
+
+BackgroundWork::~BackgroundWork() { Stop(); }
+
+void BackgroundWork::Start() {
+  Note();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void BackgroundWork::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stop_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void BackgroundWork::Note() {
+  const Backlog backlog = {.tail_bytes = state_.tail.EmbeddingBytes(),
+                           .dead_rows = state_.tombstones.size(),
+                           .files = state_.catalog.files().size(),
+                           .edge_changes = state_.edge_log.end() - state_.edge_log.View().first(),
+                           .sealed_edges = state_.edges->catalog().edges()};
+  absl::MutexLock lock(&mutex_);
+  backlog_ = backlog;
+}
+
+bool BackgroundWork::HasWork() const {
+  return stop_ || backlog_.tail_bytes >= seal_bytes_ ||
+         backlog_.edge_changes >= EdgeChangesToSeal(backlog_.sealed_edges) ||
+         backlog_.dead_rows >= dead_rows_seen_ + state_.meta.rows_per_block ||
+         backlog_.files >= files_seen_ + kFilesToLook;
+}
+
+bool BackgroundWork::HasRowRoom() const { return backlog_.tail_bytes < kWaitFactor * seal_bytes_; }
+
+bool BackgroundWork::HasEdgeRoom() const {
+  return backlog_.edge_changes < MostEdgeChanges(backlog_.sealed_edges);
+}
+
+absl::Status BackgroundWork::NoRoom() const {
+  if (!HasRowRoom() && !outcome_.tail.ok()) {
+    return Annotate(outcome_.tail, "the tail is full and could not be sealed");
+  }
+  if (HasEdgeRoom()) return absl::OkStatus();
+  return Annotate(outcome_.edges, "too many changes of edges wait, and could not be sealed");
+}
+
+absl::Status BackgroundWork::WaitForRoom() {
+  absl::MutexLock lock(&mutex_);
+  const auto may_go_on = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stop_ || (HasRowRoom() && HasEdgeRoom()) || !NoRoom().ok();
+  };
+  mutex_.Await(absl::Condition(&may_go_on));
+  return NoRoom();
+}
+
+absl::Status BackgroundWork::SealAll() {
+  absl::Status tail = maintenance_.Seal(/*least_open=*/0);
+  absl::Status edges = tail.ok() ? maintenance_.SealEdges(/*changes=*/1) : tail;
+  absl::MutexLock lock(&mutex_);
+  outcome_.tail = tail;
+  if (tail.ok()) outcome_.edges = edges;
+  return edges;
+}
+
+absl::Status BackgroundWork::Seal() {
+  ENGRAM_RETURN_IF_ERROR(SealAll());
+  // All is sealed, whether or not files can be merged: that is for status() to tell. It is done
+  // here because many seals in a row would make files faster than another thread merges them.
+  Merge().IgnoreError();
+  return absl::OkStatus();
+}
+
+absl::Status BackgroundWork::Merge() {
+  absl::Status merged = maintenance_.MergeFiles();
+  absl::MutexLock lock(&mutex_);
+  outcome_.merge = merged;
+  return merged;
+}
+
+absl::Status BackgroundWork::Compact(double min_dead_fraction, const ProgressFunction& progress) {
+  ENGRAM_RETURN_IF_ERROR(SealAll());
+  absl::Status status = maintenance_.CompactFiles(min_dead_fraction, progress);
+  if (absl::IsCancelled(status)) return status;
+  if (min_dead_fraction <= kMostlyDead) {
+    absl::MutexLock lock(&mutex_);
+    outcome_.compaction = status;
+  }
+  status.Update(Merge());
+  return status;
+}
+
+absl::Status BackgroundWork::status() const {
+  absl::MutexLock lock(&mutex_);
+  return outcome_.First();
+}
+
+BackgroundWork::Outcome BackgroundWork::Round(std::uint64_t edge_changes) {
+  return {.tail = maintenance_.Seal(seal_bytes_),
+          .edges = maintenance_.SealEdges(edge_changes),
+          .compaction = maintenance_.CompactFiles(kMostlyDead, nullptr),
+          .merge = maintenance_.MergeFiles()};
+}
+
+void BackgroundWork::Run() {
+  for (;;) {
+    std::uint64_t changes = 0;
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &BackgroundWork::HasWork));
+      if (stop_) return;
+      dead_rows_seen_ = backlog_.dead_rows;
+      changes = EdgeChangesToSeal(backlog_.sealed_edges);
+    }
+    Outcome outcome = Round(changes);
+    // Fails only if the function does, which does not.
+    queue_
+        .RunAlone([this] {
+          Note();
+          return absl::OkStatus();
+        })
+        .IgnoreError();
+    absl::MutexLock lock(&mutex_);
+    outcome_ = std::move(outcome);
+    dead_rows_seen_ = outcome_.MayPass() ? 0 : std::min(dead_rows_seen_, backlog_.dead_rows);
+    files_seen_ = outcome_.MayPass() ? 0 : backlog_.files;
+    if (outcome_.First().ok()) continue;
+    const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_; };
+    mutex_.AwaitWithTimeout(absl::Condition(&stopped), kRetryPause);
+  }
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,42 @@
+// Copies the files of a database as they were at one moment. RocksDB's own Checkpoint
+// tells the files and copies them in one call; here they are told first, so that only
+// this holds up those who replace files, and not a copy to another file system.
+#ifndef ENGRAM_STORAGE_BACKUP_FILES_H_
+#define ENGRAM_STORAGE_BACKUP_FILES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "rocksdb/metadata.h"
+#include "storage/database.h"
+#include "storage/store_files.h"
+
+namespace engram::storage {
+
+// Used once, by one thread. While it lives, no file of the database is deleted.
+class BackupFiles {
+ public:
+  explicit BackupFiles(const Database& database) : database_(database) {}
+  ~BackupFiles();
+  BackupFiles(const BackupFiles&) = delete;
+  BackupFiles& operator=(const BackupFiles&) = delete;
+
+  // Notes the files and how long they are now. What is in memory goes to the disk first.
+  absl::Status Note();
+
+  // After Note(): makes `directory`, which must not exist, with what was noted: table files by
+  // hard link where that works, the rest as copies; synced. It appears whole or not at all.
+  absl::Status CopyTo(const std::string& directory, const ProgressFunction& progress);
+
+ private:
+  absl::Status Fill(const std::string& directory, const ProgressFunction& progress);
+
+  const Database& database_;
+  bool kept_ = false;
+  std::vector<rocksdb::LiveFileStorageInfo> files_;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_STORAGE_BACKUP_FILES_H_
