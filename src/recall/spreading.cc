@@ -22,6 +22,11 @@ constexpr float kLeastActivation = 1e-30f;
 // More arrays than this are not kept for later.
 constexpr std::size_t kMaxFree = 8;
 
+// An activation that grew beyond all numbers would make others NaN, times a weight of zero.
+float Finite(double value) {
+  return static_cast<float>(std::min<double>(value, std::numeric_limits<float>::max()));
+}
+
 // The edges out of one node as the kernels take them.
 struct OneNode {
   OneNode(const EdgeSpan& span, std::uint32_t begin, std::uint32_t end, std::uint32_t node)
@@ -47,13 +52,14 @@ void SpreadArrays::Grow(std::size_t nodes) {
   passed.resize(nodes, 0.0f);
   seen.resize(nodes, 0);
   hops.resize(nodes, kNotReached);
+  first_passed.resize(nodes, kNotReached);
   next_touched.resize(nodes + 1);
 }
 
 void SpreadArrays::Clean() {
   for (const std::uint32_t node : active) passed[node] = 0.0f;
   for (const std::uint32_t node : touched) activation[node] = 0.0f;
-  for (const std::uint32_t node : reached) hops[node] = kNotReached;
+  for (const std::uint32_t node : reached) hops[node] = first_passed[node] = kNotReached;
   active.clear();
   touched.clear();
   reached.clear();
@@ -99,7 +105,7 @@ void Spreading::Run(absl::Span<const NodeSeed> seeds, const Deadline& deadline) 
       info_.truncated = true;
       break;
     }
-    ChooseActive();
+    ChooseActive(step);
     if (arrays_->active.empty()) break;
     TakeStep(step);
   }
@@ -136,7 +142,7 @@ void Spreading::Seed(absl::Span<const NodeSeed> seeds) {
   }
 }
 
-void Spreading::ChooseActive() {
+void Spreading::ChooseActive(std::uint32_t step) {
   SpreadArrays& a = *arrays_;
   for (const std::uint32_t node : a.active) a.passed[node] = 0.0f;
   a.active.clear();
@@ -158,22 +164,20 @@ void Spreading::ChooseActive() {
   active_edges_ = 0;
   const EdgeRun* run = nullptr;
   for (const std::uint32_t node : a.active) {
-    std::uint32_t size = 0;
-    float sum = 0.0f;
-    if (IsOverlaid(node)) {
-      const EdgeSpan edges = graph_.Out(node);
-      size = edges.size;
-      sum = edges.sum;
+    Fan fan;
+    if (!options_.edge_types.empty() || IsOverlaid(node)) {
+      fan = FanOf(graph_.Out(node));
     } else {
       if (run == nullptr || !run->Holds(node)) run = graph_.base().Find(node);
       if (run == nullptr) continue;
       const std::uint32_t i = node - run->block.first_node;
-      size = run->offsets[i + 1] - run->offsets[i];
-      sum = run->sums[i];
+      fan = {.size = run->offsets[i + 1] - run->offsets[i], .sum = run->sums[i]};
     }
-    const float divisor = Divisor(size, sum, node);
-    if (divisor > 0.0f) a.passed[node] = damping * a.activation[node] / divisor;
-    active_edges_ += size;
+    const float divisor = Divisor(fan);
+    if (divisor > 0.0f) a.passed[node] = Finite(damping * a.activation[node] / divisor);
+    active_edges_ += fan.size;
+    if (!options_.explain || a.first_passed[node] != SpreadArrays::kNotReached) continue;
+    a.first_passed[node] = static_cast<std::uint16_t>(step);
   }
 }
 
@@ -296,6 +300,7 @@ void Spreading::BecomeCurrent(std::size_t touched, std::uint32_t step) {
   float most = 0.0f;
   for (const std::uint32_t node : a.touched) {
     a.seen[node] = 0;
+    a.activation[node] = Finite(a.activation[node]);
     most = std::max(most, a.activation[node]);
     if (a.hops[node] != SpreadArrays::kNotReached || !(a.activation[node] > 0.0f)) continue;
     a.hops[node] = static_cast<std::uint16_t>(step);
@@ -315,27 +320,27 @@ bool Spreading::IsWanted(std::uint32_t type) const {
   return types.empty() || std::find(types.begin(), types.end(), type) != types.end();
 }
 
-float Spreading::Divisor(std::uint32_t size, float sum, std::uint32_t node) const {
-  if (size == 0) return 0.0f;
+float Spreading::Divisor(const Fan& fan) const {
+  if (fan.size == 0) return 0.0f;
   if (options_.normalisation == Normalisation::kNone) return 1.0f;
-  if (!options_.edge_types.empty()) return TypedDivisor(node);
-  if (options_.normalisation == Normalisation::kOutWeightSum) return sum;
-  return std::sqrt(static_cast<float>(size));
+  if (options_.normalisation == Normalisation::kOutWeightSum) return fan.sum;
+  return std::sqrt(static_cast<float>(fan.size));
 }
 
-float Spreading::TypedDivisor(std::uint32_t node) const {
-  const EdgeSpan edges = graph_.Out(node);
+Spreading::Fan Spreading::FanOf(const EdgeSpan& edges) const {
+  if (options_.edge_types.empty()) return {.size = edges.size, .sum = edges.sum};
   double sum = 0.0;
-  std::uint32_t size = 0;
-  for (std::uint32_t begin = 0; begin < edges.size; begin = edges.EndOfType(begin)) {
-    if (!IsWanted(edges.type(begin))) continue;
+  Fan fan;
+  for (std::uint32_t begin = 0; begin < edges.size;) {
     const std::uint32_t end = edges.EndOfType(begin);
-    size += end - begin;
-    for (std::uint32_t i = begin; i < end; ++i) sum += edges.weights[i];
+    if (IsWanted(edges.type(begin))) {
+      fan.size += end - begin;
+      for (std::uint32_t i = begin; i < end; ++i) sum += edges.weights[i];
+    }
+    begin = end;
   }
-  return options_.normalisation == Normalisation::kOutWeightSum
-             ? static_cast<float>(std::min<double>(sum, std::numeric_limits<float>::max()))
-             : std::sqrt(static_cast<float>(size));
+  fan.sum = Finite(sum);
+  return fan;
 }
 
 std::uint32_t Spreading::hops(std::uint32_t node) const {
@@ -390,19 +395,19 @@ std::vector<Spreading::Step> Spreading::Path(std::uint32_t node) const {
   std::vector<Step> path;
   const SpreadArrays& a = *arrays_;
   if (a.hops[node] == SpreadArrays::kNotReached) return path;
-  for (std::uint32_t hop = a.hops[node]; hop > 0; --hop) {
+  while (a.hops[node] > 0) {
     const bool few = graph_.MostSources(node) <= a.reached.size();
     const std::vector<std::uint32_t> sources =
         few ? graph_.MaybeSources(node) : std::vector<std::uint32_t>();
     const Gift best = BestGift(few ? absl::MakeConstSpan(sources) : absl::MakeConstSpan(a.reached),
                                node, [&](std::uint32_t source) {
-                                 if (a.hops[source] != hop - 1) return 0.0f;
-                                 const EdgeSpan edges = graph_.Out(source);
-                                 const float divisor = Divisor(edges.size, edges.sum, source);
+                                 // Had it passed on earlier, more would have arrived earlier.
+                                 if (a.first_passed[source] != a.hops[node]) return 0.0f;
+                                 const float divisor = Divisor(FanOf(graph_.Out(source)));
                                  // One that is silent by now still was on the way.
                                  const float active =
                                      std::max(a.activation[source], kLeastActivation);
-                                 return divisor > 0.0f ? active / divisor : 0.0f;
+                                 return divisor > 0.0f ? Finite(active / divisor) : 0.0f;
                                });
     if (!(best.all > 0.0f)) break;
     path.push_back({node, best.strongest.weight, best.strongest.type});

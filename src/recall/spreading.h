@@ -34,7 +34,8 @@ struct SpreadArrays {
 
   std::vector<float> activation, next, passed;  // passed: what an edge of weight 1 carries
   std::vector<std::uint8_t> seen;
-  std::vector<std::uint16_t> hops;
+  std::vector<std::uint16_t> hops;          // the step that first brought activation
+  std::vector<std::uint16_t> first_passed;  // the first step in which it went on; for explain
   std::vector<std::uint32_t> touched;       // whose activation may not be zero
   std::vector<std::uint32_t> next_touched;  // room for all nodes and one more
   std::vector<std::uint32_t> active;        // whose `passed` may not be zero
@@ -74,7 +75,7 @@ class Spreading {
   // Returns: the nodes with activation above zero, in no order that means anything.
   absl::Span<const std::uint32_t> nodes() const { return arrays_->touched; }
   float activation(std::uint32_t node) const { return arrays_->activation[node]; }
-  // Returns: the fewest edges from a seed; 0 where nothing arrived.
+  // Returns: the step that first brought activation; 0 for seeds and where nothing arrived.
   std::uint32_t hops(std::uint32_t node) const;
   // Returns: the node whose edges gave most in the last step, the first of those that gave as
   // much; `node` itself where none did.
@@ -85,13 +86,13 @@ class Spreading {
     float weight = 0.0f;
     std::uint32_t type = 0;
   };
-  // Returns: a shortest way from a seed, the seed first; at each step the predecessor
-  // that gives most. Empty where nothing arrived.
+  // Returns: a way by which activation first arrived, a seed first; at each step the predecessor
+  // that gives most. Empty where nothing arrived. Precondition: options.explain.
   std::vector<Step> Path(std::uint32_t node) const;
 
  private:
   void Seed(absl::Span<const NodeSeed> seeds);
-  void ChooseActive();
+  void ChooseActive(std::uint32_t step);
   void TakeStep(std::uint32_t step);
   std::size_t TouchSeeds();
   std::size_t PassFromActive(std::size_t touched);
@@ -102,9 +103,14 @@ class Spreading {
 
   bool IsOverlaid(std::uint32_t node) const;
   bool IsWanted(std::uint32_t type) const;
+  // How many edges of wanted types a node has, and the sum of their weights.
+  struct Fan {
+    std::uint32_t size = 0;
+    float sum = 0.0f;
+  };
+  Fan FanOf(const storage::EdgeSpan& edges) const;
   // Returns: what activation is divided by on its way out; 0: nothing goes out.
-  float Divisor(std::uint32_t size, float sum, std::uint32_t node) const;
-  float TypedDivisor(std::uint32_t node) const;
+  float Divisor(const Fan& fan) const;
 
   // What one edge, the strongest, and all edges of one node to another give.
   struct Gift {
