@@ -139,7 +139,8 @@ enum class Normalisation : std::uint8_t {
 //   restart > 0:  a' = restart r + (1 - restart) W^T a          (personalised PageRank)
 //   restart = 0:  a' = r + hop_decay W^T a, divided by its maximum where that is above 1
 //
-// from a = r, where a memory whose activation is below `threshold` passes on nothing.
+// from a = r, where a memory whose activation is below `threshold` passes on nothing. An
+// activation that would exceed the largest f32 is that.
 struct SpreadOptions : ReadOptions {
   // 0 to 1000; 0 leaves the seeds as they are. Default: 10.
   std::uint32_t max_hops = 10;

@@ -116,11 +116,12 @@ struct Recalled {
   float activation = 0.0f;     // what arrived by spreading; in a Recall, in units of the most
                                // active memory with an embedding
   float strength = 1.0f;       // at the clock of the call; NaN in a Spread
-  std::uint32_t hops = 0;      // fewest edges by which activation came from a seed; 0: it is
-                               // one, or nothing arrived
+  std::uint32_t hops = 0;      // the step that first brought any: the fewest edges from a seed,
+                               // or more where one between was silent for a while; 0: it is
+                               // a seed, or nothing arrived
   MemoryId via = 0;            // whose edge gave most of the activation in the last step; its
                                // own id where no edge gave any
-  std::vector<PathStep> path;  // only when asked for: from a seed to this memory
+  std::vector<PathStep> path;  // only when asked for: from a seed, as activation first came
 };
 
 // What a spreading did.

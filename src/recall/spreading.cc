@@ -33,13 +33,14 @@ void SpreadArrays::Grow(std::size_t nodes) {
   passed.resize(nodes, 0.0f);
   seen.resize(nodes, 0);
   hops.resize(nodes, kNotReached);
+  first_passed.resize(nodes, kNotReached);
   next_touched.resize(nodes + 1);
 }
 
 void SpreadArrays::Clean() {
   for (const std::uint32_t node : active) passed[node] = 0.0f;
   for (const std::uint32_t node : touched) activation[node] = 0.0f;
-  for (const std::uint32_t node : reached) hops[node] = kNotReached;
+  for (const std::uint32_t node : reached) hops[node] = first_passed[node] = kNotReached;
   active.clear();
   touched.clear();
   reached.clear();
@@ -80,13 +81,14 @@ Spreading::~Spreading() {
 
 void Spreading::Run(absl::Span<const NodeSeed> seeds, const Deadline& deadline) {
   Seed(seeds);
-  for (std::uint32_t step = 1; step <= options_.max_hops; ++step) {
+  for (std::uint32_t step = 1; step <= options_.max_hops && !restart_.empty(); ++step) {
     if (deadline.has_value() && std::chrono::steady_clock::now() >= *deadline) {
       info_.truncated = true;
       break;
     }
+    step_ = step;
     ChooseActive();
-    const bool silent = arrays_->active.empty() && !everywhere_;
+    const bool silent = active_nodes_ == 0;
     TakeStep(step);
     if (silent) break;  // every further step would give the same again
   }
@@ -137,6 +139,7 @@ void Spreading::ChooseActive() {
     if (activation > 0.0f && activation >= options_.threshold) a.active.push_back(node);
   }
   if (a.active.size() > options_.max_active) CutActive();
+  active_nodes_ = a.active.size();
   SetPassed();
 }
 
@@ -163,6 +166,7 @@ void Spreading::SetPassed() {
     if (!(divisor > 0.0f)) continue;
     a.passed[node] = Finite(damping * a.activation[node] / divisor);
     active_edges_ += fan.edges;
+    NotePassed(node);
   }
 }
 
@@ -250,6 +254,12 @@ void Spreading::BecomeCurrent(std::size_t touched, std::uint32_t step) {
   }
   if (options_.restart > 0.0f || !(most > 1.0f)) return;
   for (const std::uint32_t node : a.touched) a.activation[node] /= most;
+}
+
+void Spreading::NotePassed(std::uint32_t node) {
+  if (!options_.explain || !(arrays_->passed[node] > 0.0f)) return;
+  std::uint16_t& first = arrays_->first_passed[node];
+  if (first == SpreadArrays::kNotReached) first = static_cast<std::uint16_t>(step_);
 }
 
 bool Spreading::IsOverlaid(std::uint32_t node) const {
@@ -348,14 +358,15 @@ std::vector<Spreading::Step> Spreading::Path(std::uint32_t node) const {
   std::vector<Step> path;
   const SpreadArrays& a = *arrays_;
   if (a.hops[node] == SpreadArrays::kNotReached) return path;
-  for (std::uint32_t hop = a.hops[node]; hop > 0; --hop) {
+  while (a.hops[node] > 0) {
     const bool few = graph_.MostSources(node) <= a.reached.size();
     const std::vector<std::uint32_t> sources =
         few ? graph_.MaybeSources(node) : std::vector<std::uint32_t>();
     const Gift best =
         BestGift(few ? absl::MakeConstSpan(sources) : absl::MakeConstSpan(a.reached), node,
                  [&](std::uint32_t source) {
-                   if (a.hops[source] != hop - 1) return 0.0f;
+                   // Had it passed on earlier, more would have arrived earlier.
+                   if (a.first_passed[source] != a.hops[node]) return 0.0f;
                    const float divisor = Divisor(WantedFan(graph_.Out(source)));
                    // One that is silent by now may still have been on the way.
                    const bool silent = !(a.activation[source] >= options_.threshold);

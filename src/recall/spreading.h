@@ -35,6 +35,7 @@ struct SpreadArrays {
   std::vector<float> activation, next, passed;  // passed: what an edge of weight 1 carries
   std::vector<std::uint8_t> seen;
   std::vector<std::uint16_t> hops;
+  std::vector<std::uint16_t> first_passed;  // the step, only where paths are asked for
   std::vector<std::uint32_t> touched;       // whose activation may not be zero
   std::vector<std::uint32_t> next_touched;  // room for all nodes and one more
   std::vector<std::uint32_t> active;        // whose `passed` may not be zero
@@ -85,8 +86,8 @@ class Spreading {
     float weight = 0.0f;
     std::uint32_t type = 0;
   };
-  // Returns: a shortest way from a seed, the seed first; at each step the predecessor
-  // that gives most. Empty where nothing arrived.
+  // Returns: the way by which activation first came from a seed, the seed first; of several the
+  // predecessor that gives most. Empty where nothing arrived. For options that `explain`.
   std::vector<Step> Path(std::uint32_t node) const;
 
  private:
@@ -94,6 +95,7 @@ class Spreading {
   void ChooseActive();
   void CutActive();
   void SetPassed();
+  void NotePassed(std::uint32_t node);
   void TakeStep(std::uint32_t step);
   std::size_t TouchSeeds();
   std::size_t PassFromActive(std::size_t touched);
@@ -141,10 +143,11 @@ class Spreading {
   std::unique_ptr<SpreadArrays> arrays_;
   std::vector<NodeSeed> restart_;        // the seeds, by node, their sum 1
   std::vector<std::uint32_t> overlaid_;  // ascending, once a dense step needs them
-  std::uint64_t active_edges_ = 0;
+  std::uint64_t active_nodes_ = 0, active_edges_ = 0;
   // Any node may have activation or pass it on, `next` holds what was before, and the lists of
   // touched and active nodes are empty.
   bool everywhere_ = false;
+  std::uint32_t step_ = 0;  // that is being taken
   SpreadInfo info_;
 };
 

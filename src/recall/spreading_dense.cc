@@ -86,7 +86,10 @@ bool Spreading::ChooseAmongAll() {
     a.passed[node] = passes ? Finite(damping * a.activation[node] / divisor) : 0.0f;
   }
   active_edges_ = all.edges;
-  return all.nodes <= options_.max_active;
+  active_nodes_ = all.nodes;
+  if (all.nodes > options_.max_active) return false;
+  for (std::uint32_t node = 0; options_.explain && node < nodes_; ++node) NotePassed(node);
+  return true;
 }
 
 void Spreading::TakeDenseStep(std::uint32_t step) {
