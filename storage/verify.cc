@@ -1,31 +1,34 @@
 #include "storage/verify.h"
 
 #include <algorithm>
-#include <memory>
+#include <cmath>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
+#include "storage/verify_ids.h"
 
 namespace engram::storage {
 namespace {
 
 constexpr std::size_t kMaxFindings = 1000;
 
+// Norms are summed in f32, in the order of some kernel.
+constexpr double kNormTolerance = 1e-3;
+
 class Verifier {
  public:
   Verifier(const View& view, bool read_every_block, const ProgressFunction& progress)
-      : view_(view),
-        read_every_block_(read_every_block),
-        progress_(progress),
-        live_nodes_(view.commit().next_node) {}
+      : view_(view), read_every_block_(read_every_block), progress_(progress) {}
 
   absl::StatusOr<FilesReport> Run() {
     ENGRAM_RETURN_IF_ERROR(CheckBlocks());
-    ENGRAM_RETURN_IF_ERROR(CheckHeads());
-    ENGRAM_RETURN_IF_ERROR(CheckKeys());
+    nodes_ = IdsVerifier(view_, [this](std::string finding) { Find(std::move(finding)); }).Run();
+    CheckMemories();
+    CheckRows();
     CheckEdges();
     CheckCounters();
     if (left_off_ > 0) {
@@ -55,56 +58,67 @@ class Verifier {
       ++report_.blocks;
       if (status.ok()) continue;
       ++report_.corrupt_blocks;
+      corrupt_.insert(i);
       Find(std::string(status.message()));
     }
     if (progress_) progress_(blocks.size(), blocks.size());
     return absl::OkStatus();
   }
 
-  absl::Status CheckHeads() {
-    const std::unique_ptr<rocksdb::Iterator> it = view_.NewFamilyIterator(Family::kIds, true);
-    const std::string prefix(1, kHeadPrefix);
-    for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-      const auto id = DecodeHeadKey(it->key().ToStringView());
-      const auto head = DecodeMemoryHead(it->value().ToStringView());
-      if (!id.has_value() || !head.ok()) {
-        Find(absl::StrFormat("a memory head is damaged: %s", std::string(head.status().message())));
-        continue;
-      }
-      if (!head->live) continue;
+  void CheckMemories() {
+    for (const auto& [number, node] : nodes_) {
+      if (!node.live) continue;
       ++report_.memories;
-      if (head->node < live_nodes_.size()) live_nodes_[head->node] = true;
-      CheckMemory(*id, *head);
+      const absl::Status read = view_.ReadStrength(node.id, true).status();
+      if (!read.ok()) Find(std::string(read.message()));
+      if (node.row != kNoRow) CheckRowOf(node);
     }
-    if (!it->status().ok()) Find("the family ids is damaged: " + it->status().ToString());
-    return absl::OkStatus();
   }
 
-  void CheckMemory(std::uint64_t id, const MemoryHead& head) {
-    const auto payload = view_.ReadPayload(id, true);
-    if (!payload.ok()) Find(std::string(payload.status().message()));
-    if (head.row == kNoRow) return;
+  void CheckRowOf(const NodeHead& node) {
     ++live_rows_;
-    if (view_.IsDead(head.row)) {
-      Find(absl::StrFormat("id %d lives in row %d, which is dead", id, head.row));
+    if (view_.IsDead(node.row)) {
+      Find(absl::StrFormat("id %d lives in row %d, which is dead", node.id, node.row));
     }
     // The payload of its block was checked above; here it only has to be there.
-    const auto embedding = view_.FindEmbedding(head.row, /*verify=*/false);
+    const auto embedding = view_.FindEmbedding(node.row, /*verify=*/false);
     if (!embedding.ok()) {
-      Find(absl::StrFormat("id %d: %s", id, std::string(embedding.status().message())));
+      Find(absl::StrFormat("id %d: %s", node.id, std::string(embedding.status().message())));
     }
   }
 
-  absl::Status CheckKeys() {
-    const std::unique_ptr<rocksdb::Iterator> it = view_.NewFamilyIterator(Family::kIds, true);
-    const std::string prefix(1, kKeyPrefix);
-    for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-      const auto id = DecodeId(it->value().ToStringView());
-      if (id.ok() && view_.FindHead(*id, true).ok()) continue;
-      Find(absl::StrFormat("key \"%s\" names a memory that does not exist",
-                           it->key().ToStringView().substr(1)));
+  // A search believes the rows and never asks the heads.
+  void CheckRows() {
+    for (std::size_t i = 0; i < view_.slice_count(); ++i) {
+      if (!view_.ReadySlice(i, /*verify=*/false).ok() || corrupt_.contains(i)) continue;
+      const RowSlice slice = view_.slice(i);
+      for (std::uint32_t r = 0; r < slice.count; ++r) {
+        if (!view_.IsDead(slice.row(r))) CheckRow(slice, r);
+      }
     }
-    return absl::OkStatus();
+  }
+
+  void CheckRow(const RowSlice& slice, std::uint32_t r) {
+    const std::uint64_t row = slice.row(r);
+    const std::uint32_t node = slice.nodes[r];
+    const auto memory = nodes_.find(node);
+    if (memory == nodes_.end() || !memory->second.live || memory->second.row != row) {
+      return Find(
+          absl::StrFormat("row %d lives and is of node %d, and no memory names it", row, node));
+    }
+    if (slice.ids[r] != memory->second.id) {
+      Find(absl::StrFormat("row %d says id %d, and its memory is id %d", row, slice.ids[r],
+                           memory->second.id));
+    }
+    if (!read_every_block_) return;
+    double square = 0.0;
+    const float* embedding = slice.embeddings + std::size_t{r} * view_.dimension();
+    for (std::uint32_t i = 0; i < view_.dimension(); ++i) {
+      square += double{embedding[i]} * double{embedding[i]};
+    }
+    const double norm = std::sqrt(square);
+    if (std::abs(norm - double{slice.norms[r]}) <= kNormTolerance * norm) return;
+    Find(absl::StrFormat("row %d has norm %g, and says %g", row, norm, slice.norms[r]));
   }
 
   void CheckEdges() {
@@ -117,7 +131,11 @@ class Verifier {
       ++report_.corrupt_blocks;
       return Find(std::string(graph.status().message()));
     }
-    for (std::uint32_t node = 0; node < live_nodes_.size(); ++node) CheckEdgesOf(**graph, node);
+    const auto sealed_nodes = static_cast<std::uint32_t>(sealed.nodes());
+    for (std::uint32_t node = 0; node < sealed_nodes; ++node) CheckEdgesOf(**graph, node);
+    for (const auto& [node, list] : (*graph)->overlay().lists) {
+      if (node >= sealed_nodes) CheckEdgesOf(**graph, node);
+    }
     std::uint64_t sources = 0, pairs = 0;
     for (const EdgeRun& run : sealed.runs()) {
       CheckSourcesOf(run);
@@ -138,6 +156,11 @@ class Verifier {
                                       targets.begin());
   }
 
+  bool Lives(std::uint32_t node) const {
+    const auto memory = nodes_.find(node);
+    return memory != nodes_.end() && memory->second.live;
+  }
+
   void CheckEdgesOf(const EdgeGraph& graph, std::uint32_t node) {
     const EdgeSpan edges = graph.Out(node);
     report_.edges += edges.size;
@@ -146,7 +169,7 @@ class Verifier {
                        std::pair(edges.type(i), edges.targets[i])) {
         Find(absl::StrFormat("the edges of node %d are not in order", node));
       }
-      if (live_nodes_[node] && live_nodes_[edges.targets[i]]) continue;
+      if (Lives(node) && Lives(edges.targets[i])) continue;
       ++report_.dangling_edges;
       Find(absl::StrFormat("the edge from node %d to node %d is of a memory that does not exist",
                            node, edges.targets[i]));
@@ -191,7 +214,8 @@ class Verifier {
   const bool read_every_block_;
   const ProgressFunction& progress_;
   FilesReport report_;
-  std::vector<bool> live_nodes_;
+  NodeHeads nodes_;
+  std::set<std::size_t> corrupt_;  // slices
   std::uint64_t live_rows_ = 0;
   std::uint64_t left_off_ = 0;
 };
