@@ -51,8 +51,9 @@ struct StoreOptions {
   // kUnavailable names the process that holds it. At most one hour. Default: 0.
   std::chrono::milliseconds lock_timeout{0};
 
-  // Threads one search may use, the caller's included; 1 to 256. Default: 0,
-  // the number of hardware threads.
+  // Threads one search may use, the caller's included; 1 to 256. The others are the
+  // store's, started when a search first wants them, and shared by all its searches: one that
+  // finds them busy does with the caller's. Default: 0, the number of hardware threads.
   std::uint32_t search_threads = 0;
 
   // Memory for cached records and ids; embeddings are mapped and never cached.
@@ -121,8 +122,9 @@ struct SearchOptions : ReadOptions {
   // means that many. Default: 0, the store's.
   std::uint32_t threads = 0;
 
-  // When it passes, the search stops within about a millisecond a thread and
-  // says SearchInfo::truncated. Default: none.
+  // When it passes, no more rows are scored after about a millisecond a thread, and
+  // SearchInfo::truncated is said. What is not cut short: checking the queries, the first
+  // reading of a block for its checksums, and putting the answers together. Default: none.
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 

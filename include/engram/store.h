@@ -204,7 +204,7 @@ class Store {
 
   // Stores or replaces one memory: see WriteBatch::Put. `vector` is as long as
   // the store's dimension, or empty. kInvalidArgument: wrong length, NaN or
-  // infinity, under kCosine a zero vector, a norm that is no finite f32, or a
+  // infinity, under kCosine a zero vector, a norm that is no normal f32, or a
   // payload above kMaxPayloadBytes; the message names the id.
   virtual absl::Status Put(const WriteOptions& options, MemoryId id, absl::Span<const float> vector,
                            std::string_view payload = {}) = 0;

@@ -22,7 +22,8 @@ namespace engram {
 using MemoryId = std::uint64_t;
 
 // What a score means. Fixed when a store is created. A score is always
-// "higher is better". The numbers are part of the on-disk format.
+// "higher is better" and finite: what f32 cannot hold is its largest or smallest value,
+// and what f32 cannot sum is summed in double. The numbers are part of the on-disk format.
 enum class Metric : std::uint8_t {
   kCosine = 1,     // <q, x> / (|q| |x|), clamped to [-1, 1]
   kDot = 2,        // <q, x>
@@ -45,7 +46,8 @@ struct MatrixView {
   std::size_t stride = 0;  // in floats, at least `dimension`; 0 means `dimension`
 };
 
-// One answer of a search. Ties in score are ordered by ascending id. The same
+// One answer of a search. Ties in score are ordered by ascending id: those too that lie
+// beyond the largest f32 and therefore tie. The same
 // store gives the same score bits for any number of threads and for both
 // kernel languages of one level; docs/kernels.md states by how much levels
 // may differ.

@@ -62,6 +62,7 @@ struct RecallInput {
   std::int64_t now;
   std::optional<Query> cue;  // checked
   std::uint32_t threads;
+  SearchPool& pool;
   recall::SpreadArraysPool& arrays;
 };
 absl::StatusOr<RecallResults> RunRecall(const RecallInput& input);

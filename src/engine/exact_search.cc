@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <limits>
-#include <system_error>
-#include <thread>
+#include <numeric>
+#include <utility>
 
 #include "absl/synchronization/mutex.h"
 #include "engine/top_k.h"
@@ -20,28 +19,25 @@ using storage::View;
 constexpr std::size_t kPieceRows = 256;
 constexpr std::size_t kPieceBytes = std::size_t{128} << 10;  // stays cached while queries share it
 constexpr std::uint64_t kBytesPerThread = std::uint64_t{2} << 20;
-constexpr float kWorst = -std::numeric_limits<float>::infinity();
+constexpr float kNoBound = -std::numeric_limits<float>::infinity();
 
-void ToCosine(const Query& query, const float* norms, std::size_t count, float* scores) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const float score = scores[i] / (query.norm * norms[i]);
-    scores[i] = std::isfinite(score) ? std::clamp(score, -1.0f, 1.0f) : 0.0f;
-  }
-}
+// The clock is read once for so many floats scored; a row counts as some more, for what it
+// costs besides: often enough for what SearchOptions::deadline promises.
+constexpr std::uint64_t kWorkPerLook = std::uint64_t{1} << 17;
+constexpr std::uint64_t kWorkPerRow = 64;
 
-// Scores `count` rows from row `begin` of the slice on.
-void ScoreRows(const engram_kernels& kernels, Metric metric, const Query& query,
-               const RowSlice& slice, std::size_t begin, std::size_t count, float* scores) {
-  const std::size_t dimension = query.vector.size();
-  const bool l2 = metric == Metric::kL2Squared;
-  engram_dot_kernel* kernel = l2 ? kernels.l2_squared : kernels.dot;
-  kernel(query.vector.data(), slice.embeddings + begin * dimension, count, dimension, dimension,
-         scores);
-  if (metric == Metric::kCosine) return ToCosine(query, slice.norms + begin, count, scores);
-  for (std::size_t i = 0; i < count; ++i) {
-    const float score = l2 ? -scores[i] : scores[i];
-    scores[i] = std::isnan(score) ? kWorst : score;
-  }
+// The best hits of one query, of the rows that were scored for it.
+struct Found {
+  TopK best;
+  std::uint64_t rows_scored = 0;
+};
+
+// Returns: how many rows are scored at a time, so that each piece of a block begins 64-byte
+// aligned, as the block does.
+std::size_t PieceRows(std::uint32_t dimension) {
+  const std::size_t aligned = 16 / std::gcd(std::size_t{16}, std::size_t{dimension});
+  const std::size_t rows = std::min(kPieceBytes / (dimension * sizeof(float)), kPieceRows);
+  return std::max(aligned, rows / aligned * aligned);
 }
 
 // What the threads of one search share.
@@ -62,20 +58,18 @@ struct Shared {
   std::atomic<std::size_t> next_slice{0};
   std::atomic<bool> stop{false};
   std::atomic<bool> late{false};
-  std::atomic<std::uint64_t> rows_scored{0};
 
   absl::Mutex mutex;
   absl::Status status ABSL_GUARDED_BY(mutex);
-  std::vector<TopK> best ABSL_GUARDED_BY(mutex);
+  std::vector<Found> found ABSL_GUARDED_BY(mutex);
 };
 
 class Scanner {
  public:
-  explicit Scanner(Shared& shared, std::size_t k)
+  Scanner(Shared& shared, const Found& nothing)
       : shared_(shared),
-        piece_rows_(std::clamp<std::size_t>(kPieceBytes / (shared.view.dimension() * sizeof(float)),
-                                            1, kPieceRows)),
-        best_(shared.queries.size(), TopK(k, shared.options.min_score.value_or(kWorst))) {}
+        piece_rows_(PieceRows(shared.view.dimension())),
+        found_(shared.queries.size(), nothing) {}
 
   void Run() {
     for (;;) {
@@ -90,9 +84,11 @@ class Scanner {
       }
       ScanSlice(shared_.view.slice(i));
     }
-    shared_.rows_scored += rows_scored_;
     absl::MutexLock lock(&shared_.mutex);
-    for (std::size_t q = 0; q < best_.size(); ++q) shared_.best[q].Merge(best_[q]);
+    for (std::size_t q = 0; q < found_.size(); ++q) {
+      shared_.found[q].best.Merge(std::move(found_[q].best));
+      shared_.found[q].rows_scored += found_[q].rows_scored;
+    }
   }
 
  private:
@@ -100,23 +96,30 @@ class Scanner {
     if (slice.count == 0) return;
     const bool has_dead = shared_.view.tombstones().CountIn(slice.first_row, slice.end_row()) > 0;
     for (std::size_t begin = 0; begin < slice.count; begin += piece_rows_) {
-      if (shared_.options.deadline.has_value() &&
-          std::chrono::steady_clock::now() >= *shared_.options.deadline) {
-        shared_.late = true;
-        shared_.stop = true;
-      }
-      if (shared_.stop.load(std::memory_order_relaxed)) return;
       const std::size_t count = std::min<std::size_t>(piece_rows_, slice.count - begin);
       for (std::size_t q = 0; q < shared_.queries.size(); ++q) {
-        ScorePiece(shared_.queries[q], slice, begin, count);
-        KeepBest(slice, begin, count, has_dead, best_[q]);
+        if (MustStop(count)) return;
+        ScoreRows(shared_.kernels, shared_.metric, shared_.queries[q], slice, begin, count,
+                  scores_);
+        KeepBest(slice, begin, count, has_dead, found_[q].best);
+        found_[q].rows_scored += count;
       }
-      rows_scored_ += count;
     }
   }
 
-  void ScorePiece(const Query& query, const RowSlice& slice, std::size_t begin, std::size_t count) {
-    ScoreRows(shared_.kernels, shared_.metric, query, slice, begin, count, scores_);
+  // Before each piece of work: `rows` for one query.
+  bool MustStop(std::size_t rows) {
+    if (shared_.options.deadline.has_value()) {
+      if (work_ >= kWorkPerLook) {
+        work_ = 0;
+        if (std::chrono::steady_clock::now() >= *shared_.options.deadline) {
+          shared_.late = true;
+          shared_.stop = true;
+        }
+      }
+      work_ += rows * (shared_.view.dimension() + kWorkPerRow);
+    }
+    return shared_.stop.load(std::memory_order_relaxed);
   }
 
   void KeepBest(const RowSlice& slice, std::size_t begin, std::size_t count, bool has_dead,
@@ -131,8 +134,8 @@ class Scanner {
 
   Shared& shared_;
   const std::size_t piece_rows_;
-  std::vector<TopK> best_;
-  std::uint64_t rows_scored_ = 0;
+  std::vector<Found> found_;
+  std::uint64_t work_ = kWorkPerLook;  // the first look comes first
   alignas(64) float scores_[kPieceRows];
 };
 
@@ -143,45 +146,33 @@ std::size_t UsefulThreads(const View& view, std::uint32_t threads) {
 
 }  // namespace
 
-float ScoreRow(const engram_kernels& kernels, Metric metric, const Query& query,
-               const RowSlice& slice, std::uint32_t index) {
-  float score = 0.0f;
-  ScoreRows(kernels, metric, query, slice, index, 1, &score);
-  return score;
-}
-
 absl::StatusOr<std::vector<SearchResults>> ExactSearch(const View& view,
                                                        const engram_kernels& kernels, Metric metric,
                                                        const SearchOptions& options,
-                                                       std::uint32_t threads,
+                                                       std::uint32_t threads, SearchPool& pool,
                                                        absl::Span<const Query> queries) {
   const std::size_t k =
       std::max<std::uint64_t>(1, std::min<std::uint64_t>(options.k, view.live_rows()));
+  const Found nothing{.best = TopK(k, options.min_score.value_or(kNoBound))};
   Shared shared(view, kernels, metric, options, queries);
   {
     absl::MutexLock lock(&shared.mutex);
-    shared.best.assign(queries.size(), TopK(k, options.min_score.value_or(kWorst)));
+    shared.found.assign(queries.size(), nothing);
   }
-  std::vector<std::thread> helpers;
-  for (std::size_t i = 1; i < UsefulThreads(view, threads); ++i) {
-    // No thread to be had is no reason to fail: the caller's does all the work.
-    try {
-      helpers.emplace_back([&shared, k] { Scanner(shared, k).Run(); });
-    } catch (const std::system_error&) {
-      break;
-    }
-  }
-  Scanner(shared, k).Run();
-  for (std::thread& helper : helpers) helper.join();
+  pool.Run(UsefulThreads(view, threads) - 1, [&shared, &nothing] {
+    // A helper may come when all is done.
+    if (shared.next_slice.load(std::memory_order_relaxed) >= shared.view.slice_count()) return;
+    Scanner(shared, nothing).Run();
+  });
 
   absl::MutexLock lock(&shared.mutex);
   if (!shared.status.ok()) return shared.status;
   std::vector<SearchResults> results(queries.size());
   for (std::size_t q = 0; q < queries.size(); ++q) {
-    results[q].hits = shared.best[q].Take();
+    results[q].hits = shared.found[q].best.Take();
     results[q].info = {.path = SearchPath::kPlainScan,
                        .rows_in_store = view.live_rows(),
-                       .rows_scored = shared.rows_scored,
+                       .rows_scored = shared.found[q].rows_scored,
                        .exact = !shared.late && options.verify_checksums,
                        .truncated = shared.late};
   }

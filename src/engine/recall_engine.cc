@@ -57,7 +57,7 @@ class RecallRun {
     search.k = SearchDepth();
     ENGRAM_ASSIGN_OR_RETURN(
         auto found, ExactSearch(input_.view, input_.kernels, input_.metric, search, input_.threads,
-                                absl::MakeConstSpan(&*input_.cue, 1)));
+                                input_.pool, absl::MakeConstSpan(&*input_.cue, 1)));
     similar_ = std::move(found[0].hits);
     results_.search = found[0].info;
     return absl::OkStatus();

@@ -126,6 +126,7 @@ absl::StatusOr<RecallResults> StoreEngine::Recall(const RecallOptions& options,
                     .now = SecondsNow(options.strength.now_unix_seconds),
                     .cue = std::nullopt,
                     .threads = threads,
+                    .pool = pool_,
                     .arrays = arrays_};
   if (!cue.empty()) {
     ENGRAM_ASSIGN_OR_RETURN(const float norm,

@@ -48,9 +48,11 @@ StoreEngine::StoreEngine(const StoreOptions& options, std::unique_ptr<storage::S
                    ? options.search_threads
                    : std::clamp(std::thread::hardware_concurrency(), 1u, 256u)),
       kernels_(kernels),
+      pool_(threads_ - 1),
       files_(std::move(files)) {}
 
 StoreEngine::~StoreEngine() {
+  pool_.Stop();
   // Held snapshots keep their view and its files; errors are Close()'s to tell.
   files_->Close().IgnoreError();
 }
@@ -253,6 +255,7 @@ StoreStats StoreEngine::Stats() const {
 
 absl::Status StoreEngine::Close() {
   ENGRAM_RETURN_IF_ERROR(holds_->Close());
+  pool_.Stop();
   return files_->Close();
 }
 

@@ -82,6 +82,7 @@ class StoreEngine : public Store {
   const StoreOptions options_;
   const std::uint32_t threads_;
   const engram_kernels& kernels_;
+  mutable SearchPool pool_;
   mutable recall::SpreadArraysPool arrays_;
   const std::shared_ptr<Holds> holds_ = std::make_shared<Holds>();
   const std::unique_ptr<storage::StoreFiles> files_;

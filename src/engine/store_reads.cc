@@ -153,7 +153,7 @@ absl::StatusOr<std::vector<SearchResults>> StoreEngine::SearchBatch(const Search
   ENGRAM_ASSIGN_OR_RETURN(const auto view, ViewFor(options));
   const std::uint32_t threads =
       options.threads == 0 ? threads_ : std::min(options.threads, threads_);
-  return ExactSearch(*view, kernels_, metric(), options, threads, checked);
+  return ExactSearch(*view, kernels_, metric(), options, threads, pool_, checked);
 }
 
 absl::StatusOr<SearchResults> StoreEngine::Search(const SearchOptions& options,

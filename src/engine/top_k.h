@@ -39,7 +39,12 @@ class TopK {
     if (heap_.size() == k_) bound_ = heap_.front().score;
   }
 
-  void Merge(const TopK& other) {
+  // Precondition: `other` has the same k and floor.
+  void Merge(TopK&& other) {
+    if (heap_.empty()) {
+      *this = std::move(other);
+      return;
+    }
     for (const Hit& hit : other.heap_) Offer(hit);
   }
 

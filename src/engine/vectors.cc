@@ -7,17 +7,30 @@
 
 namespace engram::engine {
 
-double Norm(absl::Span<const float> vector) {
+namespace {
+
+// The sum of term(a[i], b[i]) in one order, whatever the compiler.
+template <typename Term>
+double SumOver(absl::Span<const float> a, absl::Span<const float> b, Term term) {
   constexpr std::size_t kSums = 8;
   double sums[kSums] = {};
-  for (std::size_t i = 0; i < vector.size(); ++i) {
-    const double value = vector[i];
-    sums[i % kSums] += value * value;
-  }
+  for (std::size_t i = 0; i < a.size(); ++i) sums[i % kSums] += term(double{a[i]}, double{b[i]});
   double total = 0;
   for (const double sum : sums) total += sum;
-  return std::sqrt(total);
+  return total;
 }
+
+}  // namespace
+
+double Dot(absl::Span<const float> a, absl::Span<const float> b) {
+  return SumOver(a, b, [](double x, double y) { return x * y; });
+}
+
+double L2Squared(absl::Span<const float> a, absl::Span<const float> b) {
+  return SumOver(a, b, [](double x, double y) { return (x - y) * (x - y); });
+}
+
+double Norm(absl::Span<const float> vector) { return std::sqrt(Dot(vector, vector)); }
 
 absl::StatusOr<float> CheckVector(std::string_view whose, absl::Span<const float> vector,
                                   std::uint32_t dimension, Metric metric) {

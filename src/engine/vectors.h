@@ -1,4 +1,5 @@
-// What makes a vector a good one: its length, its values, its norm.
+// What makes a vector a good one: its length, its values, its norm; and the sums over
+// vectors that need more than f32.
 #ifndef ENGRAM_ENGINE_VECTORS_H_
 #define ENGRAM_ENGINE_VECTORS_H_
 
@@ -11,8 +12,12 @@
 
 namespace engram::engine {
 
-// The Euclidean norm, summed in double in a fixed order, so that every machine
-// gets the same bits. Precondition: finite values.
+// Summed in double in a fixed order, so that every machine gets the same bits; finite
+// values give a finite sum. Precondition: vectors of one length.
+double Dot(absl::Span<const float> a, absl::Span<const float> b);
+double L2Squared(absl::Span<const float> a, absl::Span<const float> b);
+
+// The Euclidean norm, summed likewise. Precondition: finite values.
 double Norm(absl::Span<const float> vector);
 
 // Returns: the norm as it is stored. `whose` begins the message of an error:
