@@ -5,12 +5,17 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <iterator>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "absl/synchronization/barrier.h"
 #include "absl/synchronization/notification.h"
+#include "engram/engram.h"
+#include "tests/support/temp_dir.h"
 
 namespace engram::engine {
 namespace {
@@ -125,6 +130,62 @@ TEST(SearchPool, WithoutAThreadToBeHadTheCallerWorksAlone) {
   EXPECT_EQ(pool.started(), 0u);
   ASSERT_EQ(::pthread_setattr_default_np(&usual), 0);
   EXPECT_EQ(RunWith(pool, 2).size(), 3u);  // and with threads again it has help
+}
+
+std::ptrdiff_t Threads() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
+// Returns: how many threads there are once it is `expected`, or after a long wait for that: a
+// thread that was joined is listed for a moment still.
+std::ptrdiff_t ThreadsSettledAt(std::ptrdiff_t expected) {
+  for (int i = 0; i < 500 && Threads() != expected; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return Threads();
+}
+
+TEST(SearchPool, BelongsToTheStoreAndEndsWithIt) {
+  constexpr std::uint32_t kDimension = 256;
+  testing::TempDir dir;
+  StoreOptions options;
+  options.dimension = kDimension;
+  options.create_if_missing = true;
+  options.search_threads = 4;
+  {
+    auto store = Store::Open(options, dir / "s");
+    ASSERT_TRUE(store.ok()) << store.status();
+    const std::vector<float> vector(kDimension, 1.0f);
+    std::uint64_t left = 10000;
+    ASSERT_TRUE((*store)
+                    ->Import({},
+                             [&](ImportRow* row) -> absl::StatusOr<bool> {
+                               row->vector = vector;
+                               return left-- > 0;
+                             })
+                    .ok());
+    ASSERT_TRUE((*store)->Seal().ok());
+    ASSERT_TRUE((*store)->Close().ok());
+  }
+  for (const bool close : {true, false}) {
+    options.read_only = true;  // so that no other thread comes and goes
+    auto store = Store::Open(options, dir / "s");
+    ASSERT_TRUE(store.ok()) << store.status();
+    const std::ptrdiff_t before = Threads();
+    const std::vector<float> query(kDimension, 1.0f);
+    SearchOptions alone;
+    alone.threads = 1;
+    ASSERT_TRUE((*store)->Search(alone, query).ok());
+    EXPECT_EQ(Threads(), before);
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE((*store)->Search({}, query).ok());
+    EXPECT_EQ(Threads(), before + 3);
+    if (close) {
+      ASSERT_TRUE((*store)->Close().ok());
+    } else {
+      store->reset();
+    }
+    EXPECT_EQ(ThreadsSettledAt(before), before);
+  }
 }
 
 }  // namespace
