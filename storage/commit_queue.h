@@ -30,6 +30,7 @@ struct CommitRequest {
   WriteRules rules;
   absl::Span<const Change> changes;
   absl::Span<const EdgePut> edges;  // after the changes
+  std::uint64_t first_edge = 0;     // its number, for messages
   NodesOfLiving* known = nullptr;   // what it knows of ids, and learns; null: nothing
   // Set with `result`.
   std::uint64_t created = 0;    // memories that edges made

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,8 @@ class Committer {
   CommitRecord next_;
   rocksdb::WriteBatch batch_;
   absl::flat_hash_map<std::uint64_t, std::optional<MemoryHead>> heads_;
+  // What this group reinforced, refused requests included: not in the database yet.
+  std::set<std::uint64_t> reinforced_;
   std::map<std::string, std::optional<std::uint64_t>> key_owners_;
   std::vector<NewRow> rows_;
   std::vector<std::uint64_t> dead_;
