@@ -30,6 +30,7 @@ struct CommitRequest {
   WriteRules rules;
   absl::Span<const Change> changes;
   absl::Span<const EdgePut> edges;  // after the changes
+  std::uint64_t first_edge = 0;     // its number, for messages
   absl::Span<const ImportedMemory> imported = {};
   std::uint64_t first_imported = 0;  // which memory of its import the first of `imported` is
   NodesOfLiving* known = nullptr;    // what it knows of ids, and learns; null: nothing

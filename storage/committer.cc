@@ -93,7 +93,10 @@ absl::Status Committer::AddRequest(CommitRequest& request) {
     ENGRAM_RETURN_IF_ERROR(AddChange(change, request));
   }
   ENGRAM_RETURN_IF_ERROR(LearnNodes(request));
-  for (const EdgePut& edge : request.edges) ENGRAM_RETURN_IF_ERROR(AddEdge(edge, request));
+  for (std::size_t i = 0; i < request.edges.size(); ++i) {
+    const absl::Status status = AddEdge(request.edges[i], request);
+    if (!status.ok()) return Annotate(status, absl::StrFormat("edge %d", request.first_edge + i));
+  }
   return AddAllImported(request);
 }
 
@@ -224,7 +227,8 @@ absl::Status Committer::AddSetKey(const Change& change) {
 }
 
 absl::Status Committer::AddForget(const Change& change, CommitRequest& request) {
-  if (heads_.contains(change.id)) return absl::OkStatus();  // this very group has used it
+  // This very group has used it.
+  if (heads_.contains(change.id) || reinforced_.contains(change.id)) return absl::OkStatus();
   ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> head, FindHead(change.id));
   if (!head.has_value() || *head != change.unused_since->head) return absl::OkStatus();
   ENGRAM_ASSIGN_OR_RETURN(
@@ -239,6 +243,7 @@ absl::Status Committer::AddReinforcement(const Change& change, const WriteRules&
   ENGRAM_ASSIGN_OR_RETURN(const std::optional<MemoryHead> head, FindHead(change.id));
   if (!head.has_value() || !head->live) return NoSuchId(change.id);
   const StrengthRecord record{.added = change.added, .last_use = rules.now};
+  reinforced_.insert(change.id);
   // Fails only above limits that were checked before, as Put() below.
   batch_
       .Merge(state_.database->family(Family::kRecords), RecordKey(change.id, RecordKind::kStrength),

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -101,6 +102,8 @@ class Committer {
   CommitRecord next_;
   rocksdb::WriteBatch batch_;
   absl::flat_hash_map<std::uint64_t, std::optional<MemoryHead>> heads_;
+  // What this group reinforced, refused requests included: not in the database yet.
+  std::set<std::uint64_t> reinforced_;
   absl::flat_hash_map<std::string, std::optional<std::uint64_t>> key_owners_;
   // Keys that this group has given to an id; their owners may have changed since.
   absl::flat_hash_map<std::uint64_t, std::vector<std::string>> given_keys_;

@@ -157,8 +157,12 @@ absl::StatusOr<LinkCounts> StoreFilesImpl::Link(const WriteRules& rules, std::ui
       edges.push_back(edge);
     }
     if (known.nodes.size() > kKnownNodes) known.nodes.clear();
-    CommitRequest request{
-        .rules = rules, .changes = {}, .edges = edges, .known = &known, .result = {}};
+    CommitRequest request{.rules = rules,
+                          .changes = {},
+                          .edges = edges,
+                          .first_edge = counts.edges,
+                          .known = &known,
+                          .result = {}};
     if (!edges.empty()) ENGRAM_RETURN_IF_ERROR(Submit(request));
     counts.edges += edges.size();
     counts.created += request.created;

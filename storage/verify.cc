@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <set>
 #include <string>
 #include <utility>
@@ -183,7 +184,12 @@ class Verifier {
   void CheckSourcesOf(const EdgeRun& run) {
     for (std::uint32_t i = 0; i < run.block.nodes; ++i) {
       const std::uint32_t node = run.block.first_node + i;
-      for (const std::uint32_t source : run.Sources(node)) {
+      const absl::Span<const std::uint32_t> sources = run.Sources(node);
+      if (std::adjacent_find(sources.begin(), sources.end(), std::greater_equal<>()) !=
+          sources.end()) {
+        Find(absl::StrFormat("the sources of node %d are not in order", node));
+      }
+      for (const std::uint32_t source : sources) {
         const EdgeRun* from = view_.sealed_edges().Find(source);
         if (from != nullptr && HasEdge(from->Out(source), node)) continue;
         Find(absl::StrFormat("node %d is named a source of node %d, and has no edge to it", source,
