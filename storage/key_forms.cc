@@ -1,8 +1,39 @@
 #include "storage/key_forms.h"
 
+#include "rocksdb/write_batch.h"
 #include "storage/base/status.h"
+#include "storage/committer.h"
+#include "storage/format/name_format.h"
 
 namespace engram::storage {
+
+absl::Status FillKeyForms(WriterState& state) {
+  constexpr int kKeysPerBatch = 8192;
+  const Database& database = *state.database;
+  const auto done = database.Get(Family::kCatalog, kFormsKey);
+  if (!absl::IsNotFound(done.status())) return done.status();
+  rocksdb::WriteBatch batch;
+  rocksdb::Status status;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database.db().NewIterator(rocksdb::ReadOptions(), database.family(Family::kIds)));
+  const std::string prefix(1, kKeyPrefix);
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    const std::string key = it->key().ToString().substr(1);
+    const std::string form = NormalForm(key);
+    if (form.empty()) continue;
+    if (status.ok()) status = batch.Put(database.family(Family::kIds), FormKey(form, key), "");
+    if (batch.Count() < kKeysPerBatch) continue;
+    ENGRAM_RETURN_IF_ERROR(WriteCommit(state, Durability::kProcess, state.commit, batch));
+    batch.Clear();
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), "reading the keys"));
+  if (status.ok()) {
+    status = batch.Put(database.family(Family::kCatalog),
+                       rocksdb::Slice(kFormsKey.data(), kFormsKey.size()), "");
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(status, "building a batch"));
+  return WriteCommit(state, Durability::kProcess, state.commit, batch);
+}
 
 KeyForms::KeyForms(const View& view, bool verify)
     : view_(view), verify_(verify), it_(view.NewFamilyIterator(Family::kIds, verify)) {}

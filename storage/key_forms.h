@@ -15,8 +15,13 @@
 
 #include "absl/status/statusor.h"
 #include "storage/view.h"
+#include "storage/writer_state.h"
 
 namespace engram::storage {
+
+// Gives every key its form, in a store that is older than forms. Called at open, before
+// anybody else is there. A store that did not get to the end begins again.
+absl::Status FillKeyForms(WriterState& state);
 
 // Belongs to one thread.
 class KeyForms {

@@ -28,6 +28,10 @@ absl::StatusOr<StoreMeta> CreateStore(const FilesOptions& options, Database& dat
   ENGRAM_RETURN_IF_ERROR(FromRocks(batch.Put(database.family(Family::kCatalog), commit_key,
                                              EncodeCommitRecord({.batch = 1, .synced = 0})),
                                    "creating"));
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(batch.Put(database.family(Family::kCatalog),
+                          rocksdb::Slice(kFormsKey.data(), kFormsKey.size()), rocksdb::Slice()),
+                "creating"));
   rocksdb::WriteOptions sync;
   sync.sync = true;
   ENGRAM_RETURN_IF_ERROR(FromRocks(database.db().Write(sync, &batch), "creating the store"));

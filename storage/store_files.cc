@@ -16,6 +16,7 @@
 #include "storage/committer.h"
 #include "storage/edge_types.h"
 #include "storage/importer.h"
+#include "storage/key_forms.h"
 #include "storage/maintenance.h"
 #include "storage/store_description.h"
 #include "storage/store_directory.h"
@@ -59,6 +60,8 @@ class StoreFilesImpl : public StoreFiles {
     if (options_.read_only) return absl::OkStatus();
     RemoveLeftovers(path_);
     ENGRAM_RETURN_IF_ERROR(maintenance_->DropOrphans());
+    ENGRAM_RETURN_IF_ERROR(FillKeyForms(*state_));
+    publisher_.Publish(*state_);
     background_ =
         std::make_unique<BackgroundWork>(*state_, queue_, *maintenance_, options_.seal_bytes);
     background_->Start();

@@ -54,6 +54,7 @@ class IdsVerifier {
   const View& view_;
   const Findings find_;
   NodeHeads nodes_;
+  bool has_forms_ = false;  // every key should have one
   // Keys with a form that this version of Unicode does not give them.
   std::set<std::string, std::less<>> other_forms_;
 };

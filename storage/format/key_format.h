@@ -7,6 +7,7 @@
 //   catalog        'f' first row:u64                          FileEntry
 //   catalog        'e'                                        EdgeCatalog
 //   catalog        't' name of an edge type                   number:u32
+//   catalog        'w'                                        (empty): every key has its form
 //   ids            'i' id:u64                                 MemoryHead
 //   ids            'k' key text                               id:u64
 //   ids            'n' node:u32                               id:u64
@@ -72,6 +73,7 @@ enum class RecordKind : std::uint8_t { kPayload = 1, kStrength = 2 };
 inline constexpr std::string_view kMetaKey = "engram.store";
 inline constexpr std::string_view kCommitKey = "c";
 inline constexpr std::string_view kEdgeCatalogKey = "e";
+inline constexpr std::string_view kFormsKey = "w";
 inline constexpr char kFilePrefix = 'f';
 inline constexpr char kTypePrefix = 't';
 // Above every row of the tail: rows stay below 2^56, and so begin with a zero.

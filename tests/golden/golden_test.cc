@@ -144,6 +144,12 @@ TEST_P(GoldenStore, HasEveryFormOfRow) {
 TEST_P(GoldenStore, TakesWritesAndKeepsTheRest) {
   auto store = Open(/*read_only=*/false);
   ASSERT_NE(store, nullptr);
+  // These keys are older than forms, and got theirs when the store was opened.
+  const auto named = store->FindNamed({}, "of KEY 150 and key 50");
+  ASSERT_TRUE(named.ok()) << named.status();
+  ASSERT_EQ(named->size(), 2u);
+  EXPECT_EQ((*named)[0].id, 150u);
+  EXPECT_EQ((*named)[1].id, kFarId);
   ASSERT_TRUE(store->Put({}, 1000, Embedding(1000)).ok());
   ASSERT_TRUE(store->Compact({}).ok());
   EXPECT_EQ(store->Stats().dead_rows, 0u);

@@ -8,6 +8,7 @@
 
 #include "storage/format/block_format.h"
 #include "storage/format/record_format.h"
+#include "tests/golden/golden_associations.h"
 #include "tests/golden/golden_content.h"
 #include "tests/golden/golden_values.h"
 
@@ -57,7 +58,9 @@ void Keep(const fs::path& from, const fs::path& to) {
   fs::create_directories(to);
   for (const auto& entry : fs::directory_iterator(from)) {
     const std::string name = entry.path().filename();
-    if (name.starts_with("OPTIONS-") || name == "LOCK" || name.starts_with("LOG")) continue;
+    if (name.starts_with("OPTIONS-") || name == "LOCK" || name == "ENGRAM.LOCK" ||
+        name.starts_with("LOG"))
+      continue;
     fs::copy_file(entry.path(), to / name);
   }
 }
@@ -94,6 +97,19 @@ void WriteStore(const StoreKind& kind, const fs::path& folder) {
   fs::remove_all(scratch);
 }
 
+void WriteAssociations(const fs::path& folder) {
+  const fs::path scratch = folder / "scratch";
+  StoreOptions options;
+  options.dimension = 2;
+  options.create_if_missing = true;
+  auto store = Store::Open(options, scratch);
+  Must(store.status());
+  Must(FillAssociations(**store));
+  Must((*store)->Close());
+  Keep(scratch, folder / "associations");
+  fs::remove_all(scratch);
+}
+
 }  // namespace
 }  // namespace engram::golden
 
@@ -104,6 +120,7 @@ int main(int argc, char** argv) {
   }
   std::filesystem::create_directories(argv[1]);
   for (const auto& kind : engram::golden::kStores) engram::golden::WriteStore(kind, argv[1]);
+  engram::golden::WriteAssociations(argv[1]);
   std::ofstream values(std::filesystem::path(argv[1]) / "values.txt");
   for (const auto& [name, bytes] : engram::golden::EncodedValues()) {
     values << name << ' ' << engram::golden::ToHex(bytes) << '\n';
