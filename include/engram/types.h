@@ -113,7 +113,8 @@ struct Recalled {
   MemoryId id = 0;
   float score = 0.0f;          // what ordered the answer; of a Spread, the activation
   float similarity = 0.0f;     // to the cue; NaN without a cue vector or an embedding
-  float activation = 0.0f;     // what arrived by spreading, 1 at most in a Recall
+  float activation = 0.0f;     // what arrived by spreading; in a Recall 1 at most, but for
+                               // memories without an embedding
   float strength = 1.0f;       // at the clock of the call; NaN in a Spread
   std::uint32_t hops = 0;      // the step that first brought any: the fewest edges from a seed,
                                // or more where one between was silent for a while; 0: it is

@@ -199,5 +199,65 @@ TEST(EdgesLifetime, SnapshotsAnswerTheSameWhileColumnsComeAndGo) {
   EXPECT_TRUE((*store)->Verify({})->findings.empty());
 }
 
+// Opens for reading and moves on with Refresh() while another seals and compacts.
+TEST(EdgesLifetime, ReadersBesideAWriterSeeWholeStates) {
+  std::printf("seed %u\n", kSeed);
+  testing::TempDir dir;
+  const std::string path = dir / "s";
+  StoreOptions options;
+  options.dimension = 4;
+  options.create_if_missing = true;
+  auto store = Store::Open(options, path);
+  ASSERT_TRUE(store.ok()) << store.status();
+  WriteBatch first;
+  for (MemoryId id = 0; id < kIds + 2; ++id) first.Put(id, std::vector<float>{1, 2, 3, 4});
+  ASSERT_TRUE((*store)->Write({}, first).ok());
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> checked{0};
+  const auto read = [&](bool refresh) {
+    StoreOptions read_only;
+    read_only.read_only = true;
+    std::unique_ptr<Store> reader;
+    while (!stop && !::testing::Test::HasFailure()) {
+      if (reader == nullptr || !refresh) {
+        reader.reset();
+        auto opened = Store::Open(read_only, path);
+        ASSERT_TRUE(opened.ok()) << opened.status();
+        reader = *std::move(opened);
+      } else {
+        const absl::Status moved = reader->Refresh();
+        ASSERT_TRUE(moved.ok()) << moved;
+      }
+      EXPECT_FALSE(Answers(*reader, nullptr).empty());
+      const auto report = reader->Verify({});
+      ASSERT_TRUE(report.ok()) << report.status();
+      EXPECT_TRUE(report->findings.empty()) << report->findings[0];
+      // Each batch moves one edge from one memory to the next: there is one, always.
+      std::size_t movers = 0;
+      const auto in = reader->Neighbors({}, kIds, Direction::kIn);
+      ASSERT_TRUE(in.ok()) << in.status();
+      for (const Edge& edge : *in) movers += edge.type == 9;
+      EXPECT_LE(movers, 1u);
+      EXPECT_TRUE(movers == 1 || report->edges == 0) << report->edges;
+      ++checked;
+    }
+  };
+  std::thread opens(read, false), refreshes(read, true);
+  std::mt19937_64 random(kSeed);
+  for (std::uint64_t round = 0; round < Rounds() && !::testing::Test::HasFailure(); ++round) {
+    WriteBatch batch;
+    if (round > 0) batch.DeleteEdge((round - 1) % kIds, kIds, 9);
+    batch.PutEdge({.from = round % kIds, .to = kIds, .type = 9});
+    for (int i = 0; i < 60; ++i) batch.PutEdge({.from = random() % kIds, .to = random() % kIds});
+    Expect((*store)->Write({}, batch));
+    if (round % 2 == 1) Expect((*store)->Seal());
+    if (round % 5 == 4) Expect((*store)->Compact({}));
+  }
+  stop = true;
+  opens.join();
+  refreshes.join();
+  EXPECT_GT(checked, 4u);
+}
+
 }  // namespace
 }  // namespace engram
