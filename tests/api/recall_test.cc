@@ -248,8 +248,7 @@ TEST(Recall, AHubDoesNotWinUnrelatedRecalls) {
     const auto hits = store.Recall(AtZero(), cue).hits;
     ASSERT_FALSE(hits.empty());
     EXPECT_EQ(hits[0].id, id);
-    // It is reached from everywhere, and so may come second; where a step ends there, it is all
-    // that everything gives it, and what was asked for has that and its likeness too.
+    // It is reached from everywhere, and so may come second.
     EXPECT_LT(hits[1].score, hits[0].score);
     // Even when it is named: what it has for each of so many is next to nothing.
     RecallOptions options = AtZero();

@@ -28,6 +28,23 @@ inline std::string PayloadOf(MemoryId id) {
   return payload;
 }
 
+// The edges that batch `batch` puts: a ring of its memories and, from even batches, one each to
+// the batch before. Odd ones put those too, before they delete that batch, so that none is left.
+inline std::vector<Edge> EdgesOf(std::uint64_t batch, bool to_the_one_before) {
+  std::vector<Edge> edges;
+  const MemoryId first = batch * kBatch;
+  for (MemoryId i = 0; i < kBatch; ++i) {
+    edges.push_back({.from = first + i,
+                     .to = first + (i + 1) % kBatch,
+                     .weight = static_cast<float>(first + i),
+                     .type = static_cast<std::uint32_t>(batch % 3)});
+    if (batch > 0 && to_the_one_before) {
+      edges.push_back({.from = first + i, .to = first + i - kBatch, .type = 7});
+    }
+  }
+  return edges;
+}
+
 inline StoreOptions Options() {
   StoreOptions options;
   options.dimension = kDimension;

@@ -18,33 +18,50 @@ absl::Status Write(Store& store, std::uint64_t batch) {
   for (MemoryId i = 0; i < kBatch; ++i) {
     const MemoryId id = batch * kBatch + i;
     changes.Put(id, VectorOf(id), PayloadOf(id));
-    if (batch % 2 == 1) changes.Delete(id - kBatch);
+    changes.Reinforce(id, 1.0f);
   }
+  for (const Edge& edge : EdgesOf(batch, /*to_the_one_before=*/true)) changes.PutEdge(edge);
+  for (MemoryId i = 0; batch % 2 == 1 && i < kBatch; ++i) changes.Delete((batch - 1) * kBatch + i);
   return store.Write({}, changes);
+}
+
+absl::Status Link(Store& store, std::uint64_t batch) {
+  const std::vector<Edge> edges = EdgesOf(batch, /*to_the_one_before=*/true);
+  std::size_t at = 0;
+  return store
+      .Link({},
+            [&](Edge* edge) -> absl::StatusOr<bool> {
+              if (at == edges.size()) return false;
+              *edge = edges[at++];
+              return true;
+            })
+      .status();
 }
 
 absl::Status Import(Store& store, std::uint64_t batch) {
   MemoryId id = batch * kBatch;
   std::vector<float> vector;
   std::string payload;
-  return store
-      .Import({},
-              [&](ImportRow* row) -> absl::StatusOr<bool> {
-                if (id == (batch + 1) * kBatch) return false;
-                vector = VectorOf(id);
-                payload = PayloadOf(id);
-                row->id = id++;
-                row->vector = vector;
-                row->payload = payload;
-                return true;
-              })
-      .status();
+  const absl::Status imported = store
+                                    .Import({},
+                                            [&](ImportRow* row) -> absl::StatusOr<bool> {
+                                              if (id == (batch + 1) * kBatch) return false;
+                                              vector = VectorOf(id);
+                                              payload = PayloadOf(id);
+                                              row->id = id++;
+                                              row->vector = vector;
+                                              row->payload = payload;
+                                              return true;
+                                            })
+                                    .status();
+  return imported.ok() ? Link(store, batch) : imported;
 }
 
 }  // namespace
 
-// Batch b puts ids b * kBatch ... and, for odd b, deletes all of batch b - 1. Each
-// acknowledged number goes to stdout as its bytes.
+// Batch b puts ids b * kBatch ..., their edges and a reinforcement of each and, for odd b,
+// deletes all of batch b - 1. Those that are imported are linked after. Each acknowledged
+// number goes to stdout as its bytes.
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   auto store = Store::Open(Options(), argv[1]);
