@@ -1,6 +1,5 @@
 #include "storage/background_work.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -51,7 +50,7 @@ void BackgroundWork::Stop() {
 
 void BackgroundWork::Note() {
   const Backlog backlog = {.tail_bytes = state_.tail.EmbeddingBytes(),
-                           .dead_rows = state_.tombstones.size(),
+                           .deaths = state_.deaths,
                            .files = state_.catalog.files().size(),
                            .edge_changes = state_.edge_log.end() - state_.edge_log.View().first(),
                            .sealed_edges = state_.edges->catalog().edges()};
@@ -62,7 +61,7 @@ void BackgroundWork::Note() {
 bool BackgroundWork::HasWork() const {
   return stop_ || backlog_.tail_bytes >= seal_bytes_ ||
          backlog_.edge_changes >= EdgeChangesToSeal(backlog_.sealed_edges) ||
-         backlog_.dead_rows >= dead_rows_seen_ + state_.meta.rows_per_block ||
+         backlog_.deaths >= deaths_seen_ + state_.meta.rows_per_block ||
          backlog_.files >= files_seen_ + kFilesToLook;
 }
 
@@ -144,7 +143,7 @@ void BackgroundWork::Run() {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &BackgroundWork::HasWork));
       if (stop_) return;
-      dead_rows_seen_ = backlog_.dead_rows;
+      deaths_seen_ = backlog_.deaths;
       changes = EdgeChangesToSeal(backlog_.sealed_edges);
     }
     Outcome outcome = Round(changes);
@@ -157,7 +156,7 @@ void BackgroundWork::Run() {
         .IgnoreError();
     absl::MutexLock lock(&mutex_);
     outcome_ = std::move(outcome);
-    dead_rows_seen_ = outcome_.MayPass() ? 0 : std::min(dead_rows_seen_, backlog_.dead_rows);
+    if (outcome_.MayPass()) deaths_seen_ = 0;
     files_seen_ = outcome_.MayPass() ? 0 : backlog_.files;
     if (outcome_.First().ok()) continue;
     const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_; };

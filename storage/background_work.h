@@ -45,7 +45,7 @@ class BackgroundWork {
 
  private:
   struct Backlog {
-    std::uint64_t tail_bytes = 0, dead_rows = 0, files = 0, edge_changes = 0, sealed_edges = 0;
+    std::uint64_t tail_bytes = 0, deaths = 0, files = 0, edge_changes = 0, sealed_edges = 0;
   };
   // How each kind of work ended when it was last tried.
   struct Outcome {
@@ -76,8 +76,8 @@ class BackgroundWork {
   mutable absl::Mutex mutex_;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   Backlog backlog_ ABSL_GUARDED_BY(mutex_);
-  // What was left of these when it was last tried to have fewer.
-  std::uint64_t dead_rows_seen_ ABSL_GUARDED_BY(mutex_) = 0;
+  // How many rows had died when the last round began, and how many files it left.
+  std::uint64_t deaths_seen_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t files_seen_ ABSL_GUARDED_BY(mutex_) = 0;
   Outcome outcome_ ABSL_GUARDED_BY(mutex_);
 };

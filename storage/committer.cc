@@ -81,6 +81,7 @@ absl::Status Committer::Write(Durability durability) {
   for (const NewRow& row : rows_) state_.tail.Append(row);
   for (const EdgeEvent& event : events_) state_.edge_log.Append(event);
   if (!dead_.empty()) state_.tombstones = state_.tombstones.With(dead_);
+  state_.deaths += dead_.size();
   state_.deletions += deletions_;
   for (const auto& [id, head] : heads_) {
     if (head.has_value()) state_.SawId(id);

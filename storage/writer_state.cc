@@ -47,6 +47,7 @@ absl::Status LoadTombstones(WriterState& state) {
   }
   ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), "reading the tombstones"));
   state.tombstones = state.tombstones.With(rows);
+  state.deaths = rows.size();
   return absl::OkStatus();
 }
 

@@ -40,6 +40,10 @@ struct WriterState {
   // No id above it has a head, so that a new one needs no look-up.
   std::optional<std::uint64_t> max_id;
 
+  // How many rows have died, those of before the open that are still there included. It only
+  // grows, so that whoever looks for dead ones knows what came after the last look.
+  std::uint64_t deaths = 0;
+
   // How many memories were deleted since the open: whoever keeps nodes of living ones
   // looks whether it has moved.
   std::uint64_t deletions = 0;
