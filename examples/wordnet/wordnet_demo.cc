@@ -54,7 +54,8 @@ struct Relation {
 
 // Returns: whether a store makes files of this name.
 bool IsOfAStore(const std::string& name) {
-  for (const char* begin : {"CURRENT", "ENGRAM.LOCK", "IDENTITY", "LOCK", "LOG", "MANIFEST-", "OPTIONS-"}) {
+  for (const char* begin :
+       {"CURRENT", "ENGRAM.LOCK", "IDENTITY", "LOCK", "LOG", "MANIFEST-", "OPTIONS-"}) {
     if (name.rfind(begin, 0) == 0) return true;
   }
   const std::size_t dot = name.find_first_not_of("0123456789");
