@@ -1,10 +1,11 @@
 // Recall on the MuSiQue questions: the ranking that the formula's reference
 // implementation gives, and how many of the passages needed are found.
+#include "tests/support/musique.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "tests/support/musique.h"
 #include "tests/support/temp_dir.h"
 
 namespace engram {
