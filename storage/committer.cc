@@ -290,6 +290,10 @@ absl::StatusOr<std::optional<MemoryHead>> Committer::FindHead(std::uint64_t id) 
   ENGRAM_RETURN_IF_ERROR(value.status());
   const auto head = DecodeMemoryHead(*value);
   if (!head.ok()) return Annotate(head.status(), absl::StrFormat("id %d", id));
+  if (head->node >= state_.commit.next_node) {
+    return absl::DataLossError(
+        absl::StrFormat("id %d: its head is damaged: node %d was never given", id, head->node));
+  }
   return std::optional<MemoryHead>(*head);
 }
 

@@ -65,7 +65,8 @@ absl::Status Committer::LearnNodes(CommitRequest& request) {
     if (!it->Valid() || it->key() != rocksdb::Slice(key)) continue;
     const auto head = DecodeMemoryHead(it->value().ToStringView());
     if (!head.ok()) return Annotate(head.status(), absl::StrFormat("id %d", id));
-    if (head->live) known->nodes.emplace(id, head->node);
+    // What is damaged is told of when it is looked up by itself.
+    if (head->live && head->node < state_.commit.next_node) known->nodes.emplace(id, head->node);
   }
   return FromRocks(it->status(), "reading the ends of edges");
 }

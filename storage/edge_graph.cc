@@ -8,6 +8,9 @@
 namespace engram::storage {
 namespace {
 
+// A list of more edges than this has an arena of its own.
+constexpr std::size_t kLongList = 256;
+
 // What one event does to the edges out of `from`.
 struct Step {
   enum class Kind : std::uint8_t {
@@ -144,11 +147,15 @@ class Applier {
     std::size_t most = 0;
     ForEachNode(
         [&](std::uint32_t node, absl::Span<Step> steps) { most += Now(node).size + steps.size(); });
-    const auto arena = std::make_shared<EdgeArena>(most);
+    const auto shared = std::make_shared<EdgeArena>(most);
     NodeMerger merger;
-    std::size_t at = 0;
+    std::size_t used = 0;
     ForEachNode([&](std::uint32_t node, absl::Span<Step> steps) {
       const EdgeSpan before = Now(node);
+      // The next change of a long list should not leave it behind for the sake of others.
+      const bool alone = IsLong(before, steps);
+      const auto arena = alone ? std::make_shared<EdgeArena>(before.size + steps.size()) : shared;
+      const std::size_t at = alone ? 0 : used;
       const std::uint32_t size = merger.Merge(before, steps, *arena, at);
       overlay_.edges = overlay_.edges - before.size + size;
       overlay_.lists[node] = {.span = {.targets = arena->targets.get() + at,
@@ -158,7 +165,7 @@ class Applier {
                                        .size = size,
                                        .sum = SumOfWeights({arena->weights.get() + at, size})},
                               .arena = arena};
-      at += size;
+      if (!alone) used += size;
     });
     AddSources();
   }
@@ -171,6 +178,10 @@ class Applier {
       while (end < steps.size() && steps[end].from == steps[begin].from) ++end;
       use(steps[begin].from, steps.subspan(begin, end - begin));
     }
+  }
+
+  static bool IsLong(const EdgeSpan& before, absl::Span<const Step> steps) {
+    return before.size + steps.size() > kLongList;
   }
 
   EdgeSpan Now(std::uint32_t node) const {
@@ -284,7 +295,7 @@ absl::StatusOr<std::shared_ptr<const EdgeGraph>> EdgeGraphs::Get(
     applier.Finish();
   }
   // Of two bases with as many events in all, the one that is sealed further stays.
-  const bool behind = !same && base_ != nullptr && base->catalog().next_event < base_next_;
+  const bool behind = !same && base->catalog().next_event < base_next_;
   if (!older && !behind) {
     base_next_ = base->catalog().next_event;
     base_ = base;
@@ -294,11 +305,12 @@ absl::StatusOr<std::shared_ptr<const EdgeGraph>> EdgeGraphs::Get(
   return std::make_shared<const EdgeGraph>(std::move(base), std::move(overlay));
 }
 
-void EdgeGraphs::Clear() {
+void EdgeGraphs::Clear(std::uint64_t sealed) {
   absl::MutexLock lock(&mutex_);
   base_.reset();
   overlay_.reset();
-  end_ = base_next_ = 0;
+  end_ = 0;
+  base_next_ = sealed;
 }
 
 }  // namespace engram::storage

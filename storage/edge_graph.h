@@ -96,8 +96,9 @@ class EdgeGraphs {
   absl::StatusOr<std::shared_ptr<const EdgeGraph>> Get(std::shared_ptr<const MappedEdges> base,
                                                        const EdgeLogView& log, bool verify);
 
-  // Lets go of what is kept for the next graph, and so of the mapping it is over.
-  void Clear();
+  // Lets go of what is kept for the next graph, and so of the mapping it is over. From now on
+  // nothing is kept that is sealed less far than up to event `sealed`.
+  void Clear(std::uint64_t sealed);
 
  private:
   absl::Mutex mutex_;

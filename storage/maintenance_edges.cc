@@ -106,7 +106,7 @@ absl::Status Maintenance::CommitEdges(const EdgeCatalog& catalog,
   ENGRAM_RETURN_IF_ERROR(WriteCommit(state_, Durability::kPower, state_.commit, batch));
   state_.edge_log.DropBefore(catalog.next_event);
   state_.edges = std::move(edges);
-  state_.graphs->Clear();
+  state_.graphs->Clear(catalog.next_event);
   publisher_.Publish(state_);
   return absl::OkStatus();
 }

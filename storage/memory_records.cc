@@ -30,16 +30,18 @@ absl::StatusOr<PayloadRecord> ReadPayloadOf(const Database& database,
   return *record;
 }
 
-absl::StatusOr<std::vector<Strength>> ReadStrengthsOf(const Database& database,
-                                                      const rocksdb::ReadOptions& options,
-                                                      absl::Span<const std::uint64_t> ids) {
+namespace {
+
+// Appends the strengths of `ids` to *strengths.
+absl::Status AppendStrengths(const Database& database, const rocksdb::ReadOptions& options,
+                             absl::Span<const std::uint64_t> ids,
+                             std::vector<Strength>* strengths) {
   std::vector<std::string> keys;
   for (const std::uint64_t id : ids) {
     keys.push_back(RecordKey(id, RecordKind::kPayload));
     keys.push_back(RecordKey(id, RecordKind::kStrength));
   }
   const FoundValues found(database, options, Family::kRecords, keys);
-  std::vector<Strength> strengths;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const std::string whose = absl::StrFormat("id %d", ids[i]);
     const rocksdb::Status& put = found.status(2 * i);
@@ -48,7 +50,7 @@ absl::StatusOr<std::vector<Strength>> ReadStrengthsOf(const Database& database,
     ENGRAM_RETURN_IF_ERROR(FromRocks(put, "reading the payload of " + whose));
     const auto record = DecodePayload(found.value(2 * i));
     if (!record.ok()) return Annotate(record.status(), whose);
-    Strength& strength = strengths.emplace_back();
+    Strength& strength = strengths->emplace_back();
     strength.last_use = record->put_at;
     if (reinforced.IsNotFound()) continue;
     ENGRAM_RETURN_IF_ERROR(FromRocks(reinforced, "reading the strength of " + whose));
@@ -57,6 +59,21 @@ absl::StatusOr<std::vector<Strength>> ReadStrengthsOf(const Database& database,
     const std::uint64_t sum = std::min(kStrengthOne + added->added, kMaxStrengthAdded);
     strength.value = static_cast<double>(sum) / static_cast<double>(kStrengthOne);
     strength.last_use = std::max(strength.last_use.value_or(added->last_use), added->last_use);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Strength>> ReadStrengthsOf(const Database& database,
+                                                      const rocksdb::ReadOptions& options,
+                                                      absl::Span<const std::uint64_t> ids) {
+  // The payloads that come along are held no longer than a few of them are.
+  constexpr std::size_t kTogether = 64;
+  std::vector<Strength> strengths;
+  for (std::size_t begin = 0; begin < ids.size(); begin += kTogether) {
+    ENGRAM_RETURN_IF_ERROR(
+        AppendStrengths(database, options, ids.subspan(begin, kTogether), &strengths));
   }
   return strengths;
 }

@@ -30,8 +30,8 @@ void NodeRows::Set(std::uint32_t node, std::uint64_t row) {
 absl::StatusOr<std::shared_ptr<const NodeRows>> NodeRowsCache::Get(const View& view, bool verify) {
   absl::MutexLock lock(&mutex_);
   const std::uint64_t end = view.commit().next_row;
-  // What was read without a check is not kept for those who want one.
-  const bool fits = verify && newest_ != nullptr && end_row_ <= end;
+  // What is kept was checked, and so is good for all.
+  const bool fits = newest_ != nullptr && end_row_ <= end;
   if (fits && end_row_ == end) return newest_;
   auto rows = fits ? std::make_shared<NodeRows>(*newest_) : std::make_shared<NodeRows>();
   const std::uint64_t begin = fits ? end_row_ : 0;

@@ -24,6 +24,11 @@ std::optional<std::uint32_t> IndexOf(const RowSlice& slice, std::uint64_t row) {
   return static_cast<std::uint32_t>(found - slice.row_offsets);
 }
 
+absl::Status NoSuchNode(std::uint64_t id, std::uint32_t node) {
+  return absl::DataLossError(
+      absl::StrFormat("id %d: its head is damaged: node %d was never given", id, node));
+}
+
 absl::Status NoSuchId(std::uint64_t id) {
   return absl::NotFoundError(absl::StrFormat("there is no memory with id %d", id));
 }
@@ -91,6 +96,7 @@ absl::StatusOr<std::vector<MemoryHead>> View::FindHeads(absl::Span<const std::ui
     const auto head = DecodeMemoryHead(found.value(i));
     if (!head.ok()) return Annotate(head.status(), absl::StrFormat("id %d", ids[i]));
     if (!head->live) return NoSuchId(ids[i]);
+    if (head->node >= parts_.commit.next_node) return NoSuchNode(ids[i], head->node);
     heads.push_back(*head);
   }
   return heads;

@@ -111,7 +111,7 @@ absl::StatusOr<EdgeCatalog> DecodeEdgeCatalog(std::string_view bytes) {
     const auto typed = reader.Read<std::uint8_t>();
     block.typed = typed == 1;
     if (block.first_node != catalog.nodes() || block.nodes == 0 || typed > 1 ||
-        std::uint64_t{block.first_node} + block.nodes > ~std::uint32_t{0}) {
+        std::uint64_t{block.first_node} + block.nodes >= ~std::uint32_t{0}) {
       return Damaged(kWhat, absl::StrFormat("block %d begins with node %d and has %d nodes, "
                                             "expected node %d",
                                             i, block.first_node, block.nodes, catalog.nodes()));
