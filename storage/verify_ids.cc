@@ -14,7 +14,7 @@ namespace engram::storage {
 NodeHeads IdsVerifier::Run() {
   CheckIds();
   CheckNodes();
-  Walk(Family::kRecords, {}, [this](auto key, auto value) { VisitRecord(key, value); });
+  Walk(Family::kRecords, "", [this](auto key, auto value) { VisitRecord(key, value); });
   CheckRest();
   return std::move(nodes_);
 }
@@ -152,10 +152,10 @@ void IdsVerifier::VisitRecord(std::string_view key, std::string_view value) {
 
 // What the store read when it was opened: the bytes may have gone bad since.
 void IdsVerifier::CheckRest() {
-  Walk(Family::kDefault, {}, [](auto, auto) {});
-  Walk(Family::kCatalog, {}, [](auto, auto) {});
+  Walk(Family::kDefault, "", [](auto, auto) {});
+  Walk(Family::kCatalog, "", [](auto, auto) {});
   std::uint64_t dead = 0;
-  Walk(Family::kTombstones, {}, [&](auto key, auto) {
+  Walk(Family::kTombstones, "", [&](auto key, auto) {
     const auto row = DecodeRowKey(key);
     dead += row.has_value() && view_.IsDead(*row);
   });
@@ -163,7 +163,7 @@ void IdsVerifier::CheckRest() {
     find_(absl::StrFormat("%d rows are dead, and %d have a tombstone", view_.tombstones().size(),
                           dead));
   }
-  Walk(Family::kTail, {}, [&](std::string_view key, std::string_view value) {
+  Walk(Family::kTail, "", [&](std::string_view key, std::string_view value) {
     absl::Status status;
     if (DecodeEdgeEventKey(key).has_value()) {
       status = DecodeEdgeEvents(value, view_.commit().next_node).status();

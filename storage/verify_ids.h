@@ -35,7 +35,7 @@ class IdsVerifier {
   NodeHeads Run();
 
  private:
-  // Calls `visit(key, value)` for all of `family` that begins with `prefix`.
+  // Calls `visit(key, value)` for all of `family` that begins with `prefix`, which is not null.
   using Visit = absl::FunctionRef<void(std::string_view key, std::string_view value)>;
   void Walk(Family family, std::string_view prefix, Visit visit);
 
