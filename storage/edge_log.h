@@ -74,7 +74,6 @@ class EdgeLog {
 
   const EdgeLogView& View() const { return view_; }
   std::uint64_t end() const { return view_.end_; }
-  std::size_t bytes() const { return (view_.end_ - view_.first_) * sizeof(EdgeEvent); }
 
  private:
   EdgeLogView view_;

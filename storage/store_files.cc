@@ -60,8 +60,9 @@ class StoreFilesImpl : public StoreFiles {
     if (options_.read_only) return absl::OkStatus();
     RemoveLeftovers(path_);
     ENGRAM_RETURN_IF_ERROR(maintenance_->DropOrphans());
+    const std::uint64_t before = state_->commit.batch;
     ENGRAM_RETURN_IF_ERROR(FillKeyForms(*state_));
-    publisher_.Publish(*state_);
+    if (state_->commit.batch != before) publisher_.Publish(*state_);
     background_ =
         std::make_unique<BackgroundWork>(*state_, queue_, *maintenance_, options_.seal_bytes);
     background_->Start();

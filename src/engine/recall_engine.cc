@@ -84,24 +84,10 @@ class RecallRun {
     ENGRAM_ASSIGN_OR_RETURN(const auto named_heads, input_.view.FindHeads(named, verify_));
     for (const storage::MemoryHead& head : named_heads) {
       seeds.push_back(
-          {.node = head.node, .activation = recall::NamedActivation(options_, Degree(head.node))});
+          {.node = head.node,
+           .activation = recall::NamedActivation(options_, spreading_.Degree(head.node))});
     }
     return seeds;
-  }
-
-  std::uint32_t Degree(std::uint32_t node) const {
-    const storage::EdgeSpan edges = graph_->Out(node);
-    const auto& types = options_.spread.edge_types;
-    if (types.empty()) return edges.size;
-    std::uint32_t degree = 0;
-    for (std::uint32_t begin = 0; begin < edges.size;) {
-      const std::uint32_t end = edges.EndOfType(begin);
-      if (std::find(types.begin(), types.end(), edges.type(begin)) != types.end()) {
-        degree += end - begin;
-      }
-      begin = end;
-    }
-    return degree;
   }
 
   // The candidates: what the search found, and what spreading reached.

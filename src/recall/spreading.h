@@ -69,6 +69,9 @@ class Spreading {
   using Deadline = std::optional<std::chrono::steady_clock::time_point>;
   void Run(absl::Span<const NodeSeed> seeds, const Deadline& deadline);
 
+  // Returns: how many edges of the wanted types leave `node`.
+  std::uint32_t Degree(std::uint32_t node) const { return WantedFan(graph_.Out(node)).edges; }
+
   // The rest is for after Run().
 
   const SpreadInfo& info() const { return info_; }
