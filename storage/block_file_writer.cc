@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kIngestSuffix = ".ingest";
 
 constexpr ColumnKind kColumns[] = {ColumnKind::kEmbedding, ColumnKind::kNorm, ColumnKind::kNode,
-                                   ColumnKind::kId};
+                                   ColumnKind::kId,        ColumnKind::kCode, ColumnKind::kFineCode};
 
 }  // namespace
 
@@ -35,8 +35,13 @@ void RemoveLeftovers(const std::string& store_path) {
 }
 
 BlockFileWriter::BlockFileWriter(const Database& database, const StoreMeta& meta,
-                                 std::uint32_t generation, const Catalog* catalog)
-    : database_(database), meta_(meta), generation_(generation), catalog_(catalog) {}
+                                 std::uint32_t generation, const Catalog* catalog,
+                                 std::shared_ptr<const Rotation> rotation)
+    : database_(database),
+      meta_(meta),
+      generation_(generation),
+      catalog_(catalog),
+      rotation_(std::move(rotation)) {}
 
 BlockFileWriter::~BlockFileWriter() {
   std::error_code ignored;  // RemoveLeftovers gets what stays
@@ -74,11 +79,13 @@ absl::Status BlockFileWriter::Add(const NewRow& row) {
 
 absl::Status BlockFileWriter::PutColumn(const BlockExtent& extent, ColumnKind column,
                                         std::string_view payload) {
+  const std::uint32_t each = BytesPerRow(column, meta_.dimension);
+  const auto entries = static_cast<std::uint32_t>(payload.size() / each);
   const BlockHeader header{.first_row = extent.first_row,
-                           .rows = extent.rows,
-                           .span = extent.span,
+                           .rows = entries,
+                           .span = HasEntryPerRow(column) ? extent.span : entries,
                            .column = column,
-                           .bytes_per_row = BytesPerRow(column, meta_.dimension),
+                           .bytes_per_row = each,
                            .generation = generation_,
                            .payload_hash = 0};
   const std::string value = EncodeBlockColumn(header, payload);
@@ -92,6 +99,18 @@ absl::Status BlockFileWriter::PutColumn(const BlockExtent& extent, ColumnKind co
   const std::string key =
       EncodeBlockKey({.generation = generation_, .first_row = extent.first_row, .column = column});
   return FromRocks(file_->Put(key, value), "writing " + current_.path);
+}
+
+absl::Status BlockFileWriter::PutCodes(const BlockExtent& extent) {
+  const bool normalised = meta_.metric == kCosineOnDisk;
+  const RotationView rotation = rotation_ == nullptr ? RotationView() : rotation_->view();
+  const CodePayloads codes = EncodeCodes(
+      meta_.dimension, normalised, reinterpret_cast<const float*>(embeddings_.data()), extent.rows,
+      rotation_ == nullptr ? nullptr : &rotation);
+  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kCode, codes.codes));
+  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kFineCode, codes.fine));
+  if (rotation_ == nullptr || !current_.entry.blocks.empty()) return absl::OkStatus();
+  return PutColumn(extent, ColumnKind::kRotation, rotation_->bytes());
 }
 
 absl::Status BlockFileWriter::FinishBlock() {
@@ -118,6 +137,7 @@ absl::Status BlockFileWriter::FinishBlock() {
   if (extent.span != extent.rows) {
     ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kRowOffset, row_offsets_));
   }
+  ENGRAM_RETURN_IF_ERROR(PutCodes(extent));
   current_.entry.blocks.push_back(extent);
   for (std::string* column : {&embeddings_, &norms_, &nodes_, &ids_, &row_offsets_}) {
     column->clear();

@@ -15,6 +15,7 @@
 #include "storage/catalog.h"
 #include "storage/format/block_format.h"
 #include "storage/format/record_format.h"
+#include "storage/rotation.h"
 #include "storage/tail.h"
 
 namespace engram::storage {
@@ -39,9 +40,10 @@ void RemoveLeftovers(const std::string& store_path);
 class BlockFileWriter {
  public:
   // `catalog` says where other files lie: no file of ours reaches across one,
-  // because the files of a generation must not interleave.
+  // because the files of a generation must not interleave. `rotation`: of the codes; null:
+  // none.
   BlockFileWriter(const Database& database, const StoreMeta& meta, std::uint32_t generation,
-                  const Catalog* catalog);
+                  const Catalog* catalog, std::shared_ptr<const Rotation> rotation);
   ~BlockFileWriter();
   BlockFileWriter(const BlockFileWriter&) = delete;
   BlockFileWriter& operator=(const BlockFileWriter&) = delete;
@@ -57,12 +59,14 @@ class BlockFileWriter {
   absl::Status FinishBlock();
   absl::Status FinishFile();
   absl::Status PutColumn(const BlockExtent& extent, ColumnKind column, std::string_view payload);
+  absl::Status PutCodes(const BlockExtent& extent);
   bool MustEndBlock(std::uint64_t next_row) const;
 
   const Database& database_;
   const StoreMeta meta_;
   const std::uint32_t generation_;
   const Catalog* catalog_;
+  const std::shared_ptr<const Rotation> rotation_;
 
   // The block that is being filled.
   std::string embeddings_, norms_, nodes_, ids_, row_offsets_;

@@ -77,8 +77,12 @@ absl::StatusOr<std::vector<Change>> ChangesOf(const WriterState& state,
   return changes;
 }
 
-BulkFiles::BulkFiles(const WriterState& state, std::int64_t now)
-    : state_(state), now_(now), commit_(state.commit), catalog_(state.catalog) {}
+BulkFiles::BulkFiles(const WriterState& state, RotationChooser& rotations, std::int64_t now)
+    : state_(state),
+      rotations_(rotations),
+      now_(now),
+      commit_(state.commit),
+      catalog_(state.catalog) {}
 
 BulkFiles::~BulkFiles() {
   std::error_code ignored;  // RemoveLeftovers gets what stays
@@ -129,7 +133,16 @@ absl::Status BulkFiles::AddPut(const Change& change, BlockFileWriter& blocks) {
 }
 
 absl::Status BulkFiles::Build(absl::Span<const Change> changes) {
-  BlockFileWriter blocks(*state_.database, state_.meta, /*generation=*/0, &state_.catalog);
+  const auto has_row = [](const Change& change) { return !change.vector.empty(); };
+  RotationSample sample(
+      state_.meta.dimension,
+      static_cast<std::uint64_t>(std::count_if(changes.begin(), changes.end(), has_row)));
+  for (const Change& change : changes) {
+    if (has_row(change)) sample.Offer(change.vector.data());
+  }
+  BlockFileWriter blocks(
+      *state_.database, state_.meta, /*generation=*/0, &state_.catalog,
+      rotations_.Choose(sample, state_.meta.metric == kCosineOnDisk, *state_.blocks));
   for (const Change& change : changes) {
     if (change.kind == Change::Kind::kPut) {
       ENGRAM_RETURN_IF_ERROR(AddPut(change, blocks));

@@ -34,7 +34,7 @@ absl::StatusOr<std::vector<Change>> ChangesOf(const WriterState& state,
 class BulkFiles {
  public:
   // `now`: when the memories are put.
-  BulkFiles(const WriterState& state, std::int64_t now);
+  BulkFiles(const WriterState& state, RotationChooser& rotations, std::int64_t now);
   ~BulkFiles();
   BulkFiles(const BulkFiles&) = delete;
   BulkFiles& operator=(const BulkFiles&) = delete;
@@ -59,6 +59,7 @@ class BulkFiles {
   absl::Status AddPut(const Change& change, BlockFileWriter& blocks);
 
   const WriterState& state_;
+  RotationChooser& rotations_;
   const std::int64_t now_;
   CommitRecord commit_;
   Catalog catalog_;

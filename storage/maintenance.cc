@@ -51,7 +51,17 @@ RowSlice SliceOf(const TailChunk& chunk, std::uint32_t size) {
           .block = nullptr};
 }
 
+void SampleRows(const RowSlice& slice, RotationSample& sample) {
+  for (std::uint32_t i = 0; i < slice.count; ++i) {
+    sample.Offer(slice.embeddings + std::size_t{i} * sample.dimension());
+  }
+}
+
 }  // namespace
+
+std::shared_ptr<const Rotation> Maintenance::RotationFor(const RotationSample& sample) {
+  return rotations_.Choose(sample, state_.meta.metric == kCosineOnDisk, *state_.blocks);
+}
 
 absl::Status Maintenance::Seal(std::uint64_t least_open) {
   FairMutexLock lock(&mutex_);
@@ -66,7 +76,12 @@ absl::Status Maintenance::Seal(std::uint64_t least_open) {
   if (chunks.empty()) return absl::OkStatus();
   Switch change;
   change.sealed_chunks = chunks.size();
-  BlockFileWriter writer(*state_.database, state_.meta, /*generation=*/0, &state_.catalog);
+  std::uint64_t rows = 0;
+  for (const auto& chunk : chunks) rows += chunk->size();
+  RotationSample sample(state_.meta.dimension, rows);
+  for (const auto& chunk : chunks) SampleRows(SliceOf(*chunk, chunk->size()), sample);
+  BlockFileWriter writer(*state_.database, state_.meta, /*generation=*/0, &state_.catalog,
+                         RotationFor(sample));
   for (const auto& chunk : chunks) {
     const RowSlice slice = SliceOf(*chunk, chunk->size());
     ENGRAM_RETURN_IF_ERROR(
@@ -93,16 +108,25 @@ absl::Status Maintenance::Rewrite(const std::vector<FileEntry>& entries) {
   }));
   Switch change;
   change.removed = entries;
-  BlockFileWriter writer(*state_.database, state_.meta, generation + 1, nullptr);
+  std::vector<RowSlice> slices;
+  std::uint64_t rows = 0;
   for (const FileEntry& entry : entries) {
     for (const BlockExtent& extent : entry.blocks) {
       const MappedBlock* block = blocks->Find(extent.first_row);
       if (block == nullptr) return absl::InternalError("a block of the catalog is not mapped");
       // Damage must not be copied under a fresh checksum.
       ENGRAM_RETURN_IF_ERROR(block->Check());
-      ENGRAM_RETURN_IF_ERROR(
-          CopyLiveRows(block->slice(), state_.meta.dimension, tombstones, writer, change.dropped));
+      slices.push_back(block->slice());
+      rows += extent.rows;
     }
+  }
+  RotationSample sample(state_.meta.dimension, rows);
+  for (const RowSlice& slice : slices) SampleRows(slice, sample);
+  BlockFileWriter writer(*state_.database, state_.meta, generation + 1, nullptr,
+                         RotationFor(sample));
+  for (const RowSlice& slice : slices) {
+    ENGRAM_RETURN_IF_ERROR(
+        CopyLiveRows(slice, state_.meta.dimension, tombstones, writer, change.dropped));
   }
   blocks.reset();
   ENGRAM_ASSIGN_OR_RETURN(change.added, writer.Finish());
@@ -200,7 +224,7 @@ absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const ImportedMemory> m
 }
 
 absl::Status Maintenance::IngestInBulk(absl::Span<const Change> changes, std::int64_t now) {
-  BulkFiles files(state_, now);
+  BulkFiles files(state_, rotations_, now);
   ENGRAM_RETURN_IF_ERROR(files.Build(changes));
   absl::Status status = files.Ingest();
   std::shared_ptr<const MappedBlocks> blocks;

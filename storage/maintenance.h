@@ -86,6 +86,8 @@ class Maintenance {
 
   // Writes the live rows of `entries`, which are neighbours, anew, under a generation above
   // all of theirs: no file of one generation then interleaves with another.
+  std::shared_ptr<const Rotation> RotationFor(const RotationSample& sample)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Rewrite(const std::vector<FileEntry>& entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Carry(Switch change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Ingest(const std::vector<BlockFile>& files);
@@ -109,6 +111,7 @@ class Maintenance {
   Publisher& publisher_;
   // Catalog and blocks of the state change only under it, and with the turn.
   FairMutex mutex_;
+  RotationChooser rotations_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::storage

@@ -17,6 +17,11 @@ std::uint64_t RowsOf(const FileEntry& entry) {
   return rows;
 }
 
+bool HasCodes(const FileEntry& entry) {
+  return std::find(entry.columns.begin(), entry.columns.end(), ColumnKind::kCode) !=
+         entry.columns.end();
+}
+
 // Returns: whether rows of the tail lie in [first, end). They will get files of their own there.
 bool HasRowsIn(const TailView& tail, std::uint64_t first, std::uint64_t end) {
   std::size_t low = 0, high = tail.chunks.size();
@@ -41,7 +46,9 @@ absl::Status Maintenance::CompactFiles(double min_dead_fraction, const ProgressF
     for (const auto& [first_row, entry] : state_.catalog.files()) {
       const auto rows = static_cast<double>(RowsOf(entry));
       const std::uint64_t dead = state_.tombstones.CountIn(entry.first_row(), entry.end_row());
-      if (dead > 0 && static_cast<double>(dead) >= min_dead_fraction * rows) {
+      // Files of before there were codes get them so.
+      const bool old = min_dead_fraction == 0.0 && !HasCodes(entry);
+      if (old || (dead > 0 && static_cast<double>(dead) >= min_dead_fraction * rows)) {
         candidates.push_back(entry);
       }
     }

@@ -39,8 +39,11 @@ const T* PayloadOf(const std::vector<BlockColumn>& columns, ColumnKind kind) {
 bool Fits(const BlockHeader& header, const BlockKey& key, const BlockExtent& extent,
           std::uint32_t dimension) {
   const std::uint32_t per_row = BytesPerRow(key.column, dimension);
+  const bool counts = HasEntryPerRow(key.column)
+                          ? header.rows == extent.rows && header.span == extent.span
+                          : header.rows == header.span;
   return header.first_row == key.first_row && header.generation == key.generation &&
-         header.column == key.column && header.rows == extent.rows && header.span == extent.span &&
+         header.column == key.column && counts &&
          (per_row == 0 || header.bytes_per_row == per_row);
 }
 
@@ -61,7 +64,36 @@ absl::Status MappedBlock::CheckAgain() const {
       return Unusable(extent_, column.header.column, std::string(status.message()));
     }
   }
-  return absl::OkStatus();
+  // What this block's codes mean depends on it.
+  return rotation_owner_ == nullptr ? absl::OkStatus() : rotation_owner_->Check();
+}
+
+void MappedBlock::ReadCodes(const MappedBlock& first_of_file, std::uint32_t dimension) {
+  const BlockColumn* codes = FindColumn(columns_, ColumnKind::kCode);
+  const BlockColumn* fine = FindColumn(columns_, ColumnKind::kFineCode);
+  if (codes == nullptr || fine == nullptr || !usable_.ok()) return;
+  auto view = DecodeCodes(codes->payload, fine->payload, extent_.rows, dimension);
+  if (!view.ok()) {
+    usable_ = Unusable(extent_, ColumnKind::kCode, std::string(view.status().message()));
+    return;
+  }
+  codes_ = *view;
+  if (codes_.groups == 0) return;
+  if (codes_.rotation != 0) {
+    const BlockColumn* rotation = FindColumn(first_of_file.columns_, ColumnKind::kRotation);
+    const std::uint32_t size = rotation == nullptr ? 0 : rotation->header.rows;
+    if (size == 0 || rotation->header.payload_hash != codes_.rotation || size > dimension ||
+        CodeGroups(size) != codes_.groups) {
+      usable_ = Unusable(extent_, ColumnKind::kRotation,
+                         absl::StrFormat("it has %d rows, expected those of %d groups of codes",
+                                         size, codes_.groups));
+      return;
+    }
+    rotation_ = {.rows = reinterpret_cast<const float*>(rotation->payload.data()),
+                 .code_dimensions = size,
+                 .hash = codes_.rotation};
+    if (&first_of_file != this) rotation_owner_ = &first_of_file;
+  }
 }
 
 std::uint64_t MappedBlock::mapped_bytes() const {
@@ -93,7 +125,7 @@ absl::StatusOr<std::shared_ptr<const MappedBlocks>> MappedBlocks::Map(
     if (key.has_value()) mapped->AddColumn(*key, it.value().ToStringView(), dimension);
   }
   ENGRAM_RETURN_IF_ERROR(FromRocks(it.status(), "mapping the blocks"));
-  mapped->Finish(catalog, previous);
+  mapped->Finish(catalog, dimension, previous);
   return std::shared_ptr<const MappedBlocks>(std::move(mapped));
 }
 
@@ -118,9 +150,11 @@ void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value, std::u
   block->columns_.push_back(*column);
 }
 
-void MappedBlocks::Finish(const Catalog& catalog, const MappedBlocks* previous) {
+void MappedBlocks::Finish(const Catalog& catalog, std::uint32_t dimension,
+                          const MappedBlocks* previous) {
   std::size_t i = 0;
   for (const auto& [first_row, file] : catalog.files()) {
+    const MappedBlock& first_of_file = blocks_[i];
     for ([[maybe_unused]] const BlockExtent& extent : file.blocks) {
       MappedBlock& block = blocks_[i++];
       std::vector<ColumnKind> wanted = file.columns;
@@ -135,6 +169,7 @@ void MappedBlocks::Finish(const Catalog& catalog, const MappedBlocks* previous) 
       const bool same = known != nullptr && known->extent_ == block.extent_ &&
                         known->generation_ == block.generation_;
       block.sound_ = same ? known->sound_ : std::make_shared<MappedBlock::Checked>(false);
+      block.ReadCodes(first_of_file, dimension);
       block.slice_ = RowSlice{
           .embeddings = PayloadOf<float>(block.columns_, ColumnKind::kEmbedding),
           .norms = PayloadOf<float>(block.columns_, ColumnKind::kNorm),
@@ -144,6 +179,8 @@ void MappedBlocks::Finish(const Catalog& catalog, const MappedBlocks* previous) 
           .first_row = block.extent_.first_row,
           .count = block.extent_.rows,
           .block = &block,
+          .codes = block.codes_.groups == 0 ? nullptr : &block.codes_,
+          .rotation = block.codes_.rotation == 0 ? nullptr : &block.rotation_,
       };
       mapped_bytes_ += block.mapped_bytes();
     }

@@ -53,12 +53,17 @@ class MappedBlock {
   // Shared by the views that map the same block, so that each is checked once.
   using Checked = std::atomic<bool>;
 
+  void ReadCodes(const MappedBlock& first_of_file, std::uint32_t dimension);
+
   BlockExtent extent_;
   std::uint32_t generation_ = 0;
   RowSlice slice_;
   absl::Status usable_;
   std::vector<BlockColumn> columns_;
   std::shared_ptr<Checked> sound_;
+  CodeView codes_;
+  RotationView rotation_;
+  const MappedBlock* rotation_owner_ = nullptr;  // the block that has it, if it is another
 };
 
 // Every block the catalog names, in row order. Immutable, thread-safe.
@@ -88,7 +93,7 @@ class MappedBlocks {
  private:
   MappedBlocks() = default;
   void AddColumn(const BlockKey& key, std::string_view value, std::uint32_t dimension);
-  void Finish(const Catalog& catalog, const MappedBlocks* previous);
+  void Finish(const Catalog& catalog, std::uint32_t dimension, const MappedBlocks* previous);
 
   std::shared_ptr<Database> database_;  // outlives the iterator
   std::unique_ptr<rocksdb::Iterator> pin_;

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "storage/format/code_format.h"
+
 namespace engram::storage {
 
 class MappedBlock;
@@ -25,6 +27,8 @@ struct RowSlice {
   std::uint64_t first_row = 0;
   std::uint32_t count = 0;
   const MappedBlock* block = nullptr;  // null: rows of the tail
+  const CodeView* codes = nullptr;     // null: these rows have none
+  const RotationView* rotation = nullptr;  // what the codes are of; null: of the rows as they are
 
   std::uint64_t row(std::uint32_t index) const {
     return first_row + (row_offsets == nullptr ? index : row_offsets[index]);

@@ -110,10 +110,24 @@ struct ReadOptions {
   bool verify_checksums = true;
 };
 
+// What a search may leave out.
+enum class SearchMode : std::uint8_t {
+  // Nothing: the answer is the true top k, the same ids and score bits whatever path is
+  // taken, which SearchInfo::path tells.
+  kExact = 0,
+};
+
 struct SearchOptions : ReadOptions {
   // How many hits, at least 1; more than there are rows means all of them.
   // Default: 10.
   std::uint32_t k = 10;
+
+  // Default: kExact.
+  SearchMode mode = SearchMode::kExact;
+
+  // Score every row in f32, where the codes of sealed blocks would rule most of them out: for
+  // comparison. Default: false.
+  bool plain = false;
 
   // Only hits with score >= *min_score. Not NaN. Default: no bound.
   std::optional<float> min_score;

@@ -58,7 +58,9 @@ struct Hit {
 
 // How a search found its answer.
 enum class SearchPath : std::uint8_t {
-  kPlainScan = 0,  // every live row scored in f32
+  kPlainScan = 0,      // every live row scored in f32
+  kCertifiedScan = 1,  // the codes of every row read, and in f32 those rows scored that the
+                       // codes could not rule out: docs/exactness.md has the proof
 };
 
 // What a search did, so that a caller need never guess.
@@ -66,7 +68,9 @@ struct SearchInfo {
   SearchPath path = SearchPath::kPlainScan;
   std::uint64_t rows_in_store = 0;  // live rows of the view that was searched
   std::uint64_t rows_scored = 0;    // rows a similarity kernel touched, dead ones included
-  bool exact = false;      // the hits are the true top k of blocks whose bytes were verified
+  std::uint64_t rows_rescored = 0;  // of these, by codes first and then in f32
+  // The hits are the true top k, every bound was checked, and so were the bytes of all blocks.
+  bool exact = false;
   bool truncated = false;  // the deadline passed: the hits are the best of the rows seen so far
 };
 

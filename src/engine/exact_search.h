@@ -1,4 +1,4 @@
-// The plain scan: every live row scored in f32, where it lies.
+// Exact search: the true top k, by whichever path is the fastest; the answer is the same.
 #ifndef ENGRAM_ENGINE_EXACT_SEARCH_H_
 #define ENGRAM_ENGINE_EXACT_SEARCH_H_
 

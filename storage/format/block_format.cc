@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "storage/base/coding.h"
 #include "storage/base/hash.h"
+#include "storage/format/code_format.h"
 
 namespace engram::storage {
 namespace {
@@ -129,6 +130,9 @@ std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension) {
     case ColumnKind::kInOffset:
     case ColumnKind::kInSource: return 4;
     case ColumnKind::kEdgeType: return 0;  // as its header says: 1, 2 or 4
+    case ColumnKind::kCode: return kCodeUnitBytes;
+    case ColumnKind::kFineCode: return static_cast<std::uint32_t>(FineRowBytes(dimension));
+    case ColumnKind::kRotation: return dimension * 4;
   }
   return 0;
 }

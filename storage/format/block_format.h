@@ -71,8 +71,14 @@ struct BlockColumn {
 absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value);
 absl::Status CheckBlockPayload(const BlockColumn& column);
 
-// Returns: how many bytes a row takes in `column`; 0 where the header decides.
+// Returns: how many bytes an entry takes in `column`; 0 where the header decides.
 std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension);
+
+// Returns: whether `column` has one entry for each row of its block. Of others the header's rows
+// and span are how many entries there are.
+inline bool HasEntryPerRow(ColumnKind column) {
+  return column < ColumnKind::kEdgeOffset;
+}
 
 }  // namespace engram::storage
 

@@ -49,6 +49,9 @@ std::string_view ColumnName(ColumnKind kind) {
     case ColumnKind::kEdgeSum: return "edge sum";
     case ColumnKind::kInOffset: return "in offset";
     case ColumnKind::kInSource: return "in source";
+    case ColumnKind::kCode: return "code";
+    case ColumnKind::kFineCode: return "fine code";
+    case ColumnKind::kRotation: return "rotation";
   }
   return "unknown";
 }

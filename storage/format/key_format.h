@@ -50,7 +50,8 @@ inline constexpr int kFamilyCount = 9;
 std::string_view FamilyName(Family family);
 
 // What a column of a block holds, for each of its rows. Numbers are frozen;
-// codes and graph columns will take others. edge_format.h tells of those of edges.
+// graph columns will take others. edge_format.h tells of those of edges, code_format.h
+// of codes.
 enum class ColumnKind : std::uint32_t {
   kEmbedding = 1,  // f32 x dimension, as put
   kNorm = 2,       // f32: the embedding's Euclidean norm
@@ -64,6 +65,9 @@ enum class ColumnKind : std::uint32_t {
   kEdgeSum = 10,
   kInOffset = 11,
   kInSource = 12,
+  kCode = 13,
+  kFineCode = 14,
+  kRotation = 15,  // of the whole file, under its first block
 };
 std::string_view ColumnName(ColumnKind kind);
 

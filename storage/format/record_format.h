@@ -26,6 +26,9 @@ inline constexpr std::uint64_t kMaxBlockBytes = std::uint64_t{1} << 30;  // of e
 inline constexpr std::uint32_t kMaxBlocksPerFile = 1u << 16;
 inline constexpr std::uint64_t kMaxRow = std::uint64_t{1} << 56;
 
+// The engram::Metric under which the norms of embeddings do not count.
+inline constexpr std::uint8_t kCosineOnDisk = 1;
+
 // What the store is; written once, at creation.
 struct StoreMeta {
   std::uint32_t format_version = kFormatVersion;

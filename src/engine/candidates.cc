@@ -1,0 +1,150 @@
+#include "engine/candidates.h"
+
+#include <cmath>
+
+namespace engram::engine {
+namespace {
+
+using storage::kSuperblockRows;
+
+// Where many rows are equally good, more than this many of the sample tell nothing new.
+constexpr std::size_t kMostOfSample = 64;
+
+// How many rows ahead an f32 row is asked for.
+constexpr std::size_t kAhead = 4;
+
+float RoundUp(double value) {
+  const auto rounded = static_cast<float>(value);
+  return double{rounded} < value
+             ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
+             : rounded;
+}
+
+// Returns: the k-th largest of `values`, minus infinity if there are fewer; reorders them.
+float Largest(std::size_t k, std::vector<float>& values) {
+  if (values.size() < k) return -std::numeric_limits<float>::infinity();
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(values.begin(), at, values.end(), std::greater<>());
+  return *at;
+}
+
+std::size_t KOf(const SearchJob& job) {
+  return std::min<std::uint64_t>(job.options.k, job.view.live_rows());
+}
+
+}  // namespace
+
+void Candidates::Score(const Candidate& candidate) {
+  const storage::RowSlice& rows = SliceOf(candidate).rows;
+  const float score = ScoreRow(job_.kernels, job_.metric, query_, rows, candidate.index);
+  ++rescored_;
+  best_.Offer({.id = rows.ids[candidate.index], .score = score});
+  SetBound(best_.bound());
+}
+
+void Candidates::AskFor(const Candidate& candidate) const {
+  const std::size_t dimension = job_.view.dimension();
+  const float* row = SliceOf(candidate).rows.embeddings + candidate.index * dimension;
+  for (std::size_t i = 0; i < dimension; i += 16) __builtin_prefetch(row + i);
+}
+
+void Candidates::StartFrom(absl::Span<const float> all, std::size_t stride) {
+  std::vector<float> maxima;
+  maxima.reserve(all.size() / kSuperblockRows);
+  for (std::size_t at = 0; at < all.size(); at += kSuperblockRows) {
+    maxima.push_back(*std::max_element(all.begin() + at, all.begin() + at + kSuperblockRows));
+  }
+  const std::size_t k = KOf(job_);
+  const float promising = Largest(k, maxima);
+  std::vector<Candidate> first;
+  std::size_t at = 0;
+  for (const CodedSlice& slice : slices_.slices()) {
+    for (std::size_t s = slice.NextSampled(0, stride); s < slice.superblocks; s += stride) {
+      for (std::size_t i = 0; i < kSuperblockRows; ++i, ++at) {
+        if (!(all[at] >= least_) || all[at] == -std::numeric_limits<float>::infinity()) continue;
+        const Candidate candidate{
+            all[at], NumberOf(slice), static_cast<std::uint32_t>(s * kSuperblockRows + i)};
+        const bool look = all[at] >= promising && first.size() < 2 * k + kMostOfSample;
+        (look ? first : list_).push_back(candidate);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    if (i + kAhead < first.size()) AskFor(first[i + kAhead]);
+    Score(first[i]);
+  }
+  std::erase_if(list_, [&](const Candidate& c) { return double{c.bound} < least_; });
+  looked_at_ = list_.size();
+}
+
+void Candidates::Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
+                     const std::uint32_t* rows, const float* bounds, std::size_t count) {
+  const auto first = static_cast<std::uint32_t>(s * kSuperblockRows);
+  const std::uint32_t number = NumberOf(slice);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t index = first + rows[i];
+    if (!slice.Lives(job_, index)) continue;
+    list_.push_back({RoundUp(block.step * double{bounds[i]} + block.slack), number, index});
+  }
+}
+
+void Candidates::Climb() {
+  std::vector<float> fresh;
+  for (std::size_t i = looked_at_; i < list_.size(); ++i) fresh.push_back(list_[i].bound);
+  const std::size_t k = KOf(job_);
+  const float promising = Largest(std::min(k, fresh.size()), fresh);
+  std::vector<Candidate> now;
+  const auto begin = list_.begin() + static_cast<std::ptrdiff_t>(looked_at_);
+  const auto kept = std::remove_if(begin, list_.end(), [&](const Candidate& candidate) {
+    if (candidate.bound < promising || now.size() >= k) return false;
+    now.push_back(candidate);
+    return true;
+  });
+  list_.erase(kept, list_.end());
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (i + kAhead < now.size()) AskFor(now[i + kAhead]);
+    if (double{now[i].bound} >= least_) Score(now[i]);
+  }
+  std::erase_if(list_, [&](const Candidate& c) { return double{c.bound} < least_; });
+  looked_at_ = list_.size();
+}
+
+void Candidates::ThinOut(std::size_t begin, std::size_t end) {
+  const CodedSlice& slice = SliceOf(list_[begin]);
+  const std::uint32_t dimension = job_.view.dimension();
+  which_.clear();
+  for (std::size_t i = begin; i < end; ++i) which_.push_back(list_[i].index);
+  dots_.resize(which_.size());
+  const auto* codes = reinterpret_cast<const std::int8_t*>(slice.rows.codes->fine + 8);
+  job_.kernels.fine(fine_.codes.data(), codes, storage::FineRowBytes(dimension), dimension,
+                    which_.data(), which_.size(), dots_.data());
+  for (std::size_t i = begin; i < end; ++i) {
+    Candidate& candidate = list_[i];
+    const double bound = bounds_.FineBound(
+        fine_, *slice.rows.codes, slice.FineRow(candidate.index, dimension), dots_[i - begin],
+        slice.rows.norms[candidate.index]);
+    candidate.bound = std::min(candidate.bound, RoundUp(bound));
+  }
+}
+
+void Candidates::Finish(DeadlineWatch& watch) {
+  const auto hopeless = [&](const Candidate& c) { return !(double{c.bound} >= least_); };
+  std::erase_if(list_, hopeless);
+  for (std::size_t begin = 0; begin < list_.size();) {
+    std::size_t end = begin + 1;
+    while (end < list_.size() && list_[end].slice == list_[begin].slice) ++end;
+    if (watch.MustStop((end - begin) * job_.view.dimension() / 4)) return;
+    ThinOut(begin, end);
+    begin = end;
+  }
+  std::erase_if(list_, hopeless);
+  std::sort(list_.begin(), list_.end(),
+            [](const Candidate& a, const Candidate& b) { return a.bound > b.bound; });
+  for (std::size_t i = 0; i < list_.size() && !hopeless(list_[i]); ++i) {
+    if (i + kAhead < list_.size()) AskFor(list_[i + kAhead]);
+    if (watch.MustStop(job_.view.dimension() + 64)) return;
+    Score(list_[i]);
+  }
+}
+
+}  // namespace engram::engine

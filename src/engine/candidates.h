@@ -1,0 +1,95 @@
+// The rows that one query has still to look at in f32, and the best of those it has.
+#ifndef ENGRAM_ENGINE_CANDIDATES_H_
+#define ENGRAM_ENGINE_CANDIDATES_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "engine/coded_slices.h"
+#include "engine/score_bounds.h"
+#include "engine/search_job.h"
+
+namespace engram::engine {
+
+// Belongs to one thread. No row enters it twice.
+class Candidates {
+ public:
+  Candidates(const SearchJob& job, const CodedSlices& slices, const Query& query,
+             const ScoreBounds& bounds, const FineQuery& fine)
+      : job_(job),
+        slices_(slices),
+        query_(query),
+        bounds_(bounds),
+        fine_(fine),
+        best_(job.NoHits()),
+        bound_(best_.bound()),
+        least_(bounds.LeastProduct(bound_, slices.most_norm())) {}
+
+  // No row that scores below it is among the k best.
+  float bound() const { return bound_; }
+  void SetBound(float bound) {
+    if (bound <= bound_) return;
+    bound_ = bound;
+    least_ = bounds_.LeastProduct(bound, slices_.most_norm());
+  }
+  // What bound() means for <p, u>: see ScoreBounds::LeastProduct.
+  double least() const { return least_; }
+
+  std::size_t size() const { return list_.size(); }
+  std::uint64_t rescored() const { return rescored_; }
+  TopK&& TakeBest() { return std::move(best_); }
+
+  // `all`: CodedSlice::Estimate of the superblocks that `stride` samples. Scores the most
+  // promising rows, and keeps the others that may count.
+  void StartFrom(absl::Span<const float> all, std::size_t stride);
+
+  // Rows that CodedSlice::Scan found from superblock `s` on.
+  void Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
+           const std::uint32_t* rows, const float* bounds, std::size_t count);
+
+  // Scores the k most promising rows that came since the last time.
+  void Climb();
+
+  // Thins out what is left by fine codes, and scores what remains.
+  void Finish(DeadlineWatch& watch);
+
+ private:
+  struct Candidate {
+    float bound;  // of <p, u>
+    std::uint32_t slice;
+    std::uint32_t index;
+  };
+
+  const CodedSlice& SliceOf(const Candidate& candidate) const {
+    return slices_.slices()[candidate.slice];
+  }
+  std::uint32_t NumberOf(const CodedSlice& slice) const {
+    return static_cast<std::uint32_t>(&slice - slices_.slices().data());
+  }
+  void Score(const Candidate& candidate);
+  void AskFor(const Candidate& candidate) const;
+  void ThinOut(std::size_t begin, std::size_t end);
+
+  const SearchJob& job_;
+  const CodedSlices& slices_;
+  const Query& query_;
+  const ScoreBounds& bounds_;
+  const FineQuery& fine_;
+  TopK best_;
+  float bound_;
+  double least_;
+  std::vector<Candidate> list_;  // in the order of slices
+  std::size_t looked_at_ = 0;    // of list_, by Climb()
+  std::uint64_t rescored_ = 0;
+  std::vector<std::uint32_t> which_;
+  std::vector<std::int32_t> dots_;
+};
+
+}  // namespace engram::engine
+
+#endif  // ENGRAM_ENGINE_CANDIDATES_H_

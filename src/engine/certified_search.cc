@@ -1,0 +1,258 @@
+#include "engine/certified_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/synchronization/mutex.h"
+#include "engine/candidates.h"
+#include "engine/coded_slices.h"
+#include "engine/plain_search.h"
+#include "storage/base/status.h"
+
+namespace engram::engine {
+namespace {
+
+using storage::kSuperblockRows;
+
+// Reading more superblocks at once would only need larger buffers.
+constexpr std::size_t kSuperblocksAtOnce = 64;
+
+// Of every so many superblocks one is in the sample, or more where k is large: it must hold
+// more good rows than are asked for.
+constexpr std::size_t kSampleStride = 32;
+
+// A query of which more than one row in so many stays a candidate is better off without codes.
+constexpr std::size_t kRowsPerCandidate = 6;
+
+// The shares of a thread's superblocks after which the threshold is looked at again.
+constexpr double kClimbs[] = {0.125, 0.5};
+
+// What all threads know of one query.
+struct Plan {
+  Plan(const SearchJob& job, const Query& query_in, const CodedSlices& slices)
+      : query(query_in), bounds(job.kernels, job.metric, query_in), fine(bounds.CodeFine()) {
+    for (const storage::RotationView* rotation : slices.rotations()) {
+      coded.push_back(bounds.Code(rotation));
+    }
+  }
+
+  const Query& query;
+  const ScoreBounds bounds;
+  const FineQuery fine;
+  std::vector<CodedQuery> coded;  // by CodedSlices::rotations
+  // A row that scores less is not among the k best: the highest of what the threads found.
+  std::atomic<float> bound{-std::numeric_limits<float>::infinity()};
+  std::atomic<bool> given_up{false};
+
+  void Raise(float score) {
+    float known = bound.load(std::memory_order_relaxed);
+    while (known < score && !bound.compare_exchange_weak(known, score)) {
+    }
+  }
+};
+
+struct Shared {
+  Shared(const SearchJob& job_in, const CodedSlices& slices_in, PlainFound plain_in)
+      : job(job_in), slices(slices_in), plain(std::move(plain_in)) {
+    for (const Query& query : job.queries) {
+      plans.push_back(std::make_unique<Plan>(job, query, slices));
+    }
+  }
+
+  const SearchJob& job;
+  const CodedSlices& slices;
+  std::size_t stride = 1;
+  std::size_t threads = 1;
+  std::vector<std::unique_ptr<Plan>> plans;
+  std::atomic<std::size_t> next{0};
+  StopSign sign;
+
+  absl::Mutex mutex;
+  PlainFound plain;  // what there is besides codes; then all
+  std::vector<std::uint64_t> rescored;
+};
+
+// One thread's share of one search.
+class Scanner {
+ public:
+  explicit Scanner(Shared& shared)
+      : shared_(shared),
+        job_(shared.job),
+        watch_(job_.options, shared.sign),
+        rows_(kSuperblocksAtOnce * kSuperblockRows + 16),
+        bounds_(rows_.size()) {
+    for (const auto& plan : shared.plans) {
+      found_.emplace_back(job_, shared.slices, *plan);
+    }
+  }
+
+  // Finds a first threshold for every query; the sample's other rows become candidates.
+  void Sample() {
+    for (std::size_t q = 0; q < found_.size(); ++q) SampleFor(q);
+  }
+
+  void Scan() {
+    const auto& slices = shared_.slices.slices();
+    for (;;) {
+      const std::size_t i = shared_.next.fetch_add(1, std::memory_order_relaxed);
+      if (i >= slices.size() || shared_.sign.stop.load(std::memory_order_relaxed)) break;
+      for (std::size_t q = 0; q < found_.size(); ++q) ScanSlice(slices[i], q);
+      scanned_ += slices[i].superblocks;
+      MayClimb();
+    }
+  }
+
+  void Finish() {
+    for (std::size_t q = 0; q < found_.size(); ++q) {
+      if (!Out(q)) found_[q].Finish(watch_);
+    }
+    absl::MutexLock lock(&shared_.mutex);
+    for (std::size_t q = 0; q < found_.size(); ++q) {
+      shared_.plain.best[q].Merge(found_[q].TakeBest());
+      shared_.plain.rows_scored[q] += rows_scored_[q];
+      shared_.rescored[q] += found_[q].rescored();
+    }
+  }
+
+ private:
+  struct Found : Candidates {
+    Found(const SearchJob& job, const CodedSlices& slices, Plan& plan_in)
+        : Candidates(job, slices, plan_in.query, plan_in.bounds, plan_in.fine), plan(&plan_in) {}
+    Plan* plan;
+  };
+
+  bool Out(std::size_t q) const {
+    return shared_.sign.stop.load(std::memory_order_relaxed) ||
+           found_[q].plan->given_up.load(std::memory_order_relaxed);
+  }
+
+  ScoreBounds::ForBlock Bind(const CodedSlice& slice, Found& found) const {
+    found.SetBound(found.plan->bound.load(std::memory_order_relaxed));
+    return found.plan->bounds.Bind(found.plan->coded[slice.rotation], *slice.rows.codes,
+                                   found.least());
+  }
+
+  // As ScanSlice, all bounds of the superblocks in the sample.
+  void SampleFor(std::size_t q) {
+    Found& found = found_[q];
+    std::vector<float> all;
+    for (const CodedSlice& slice : shared_.slices.slices()) {
+      const ScoreBounds::ForBlock block = Bind(slice, found);
+      for (std::size_t s = slice.NextSampled(0, shared_.stride); s < slice.superblocks;
+           s += shared_.stride) {
+        const std::size_t at = all.size();
+        all.resize(at + kSuperblockRows);
+        slice.Estimate(job_, block, s, all.data() + at);
+      }
+    }
+    rows_scored_[q] += all.size();
+    found.StartFrom(all, shared_.stride);
+    found.plan->Raise(found.bound());
+  }
+
+  void ScanSlice(const CodedSlice& slice, std::size_t q) {
+    Found& found = found_[q];
+    const ScoreBounds::ForBlock block = Bind(slice, found);
+    std::size_t s = 0;
+    while (s < slice.superblocks) {
+      if (slice.IsSampled(s, shared_.stride)) {
+        ++s;
+        continue;
+      }
+      const std::size_t end = std::min({slice.superblocks, slice.NextSampled(s, shared_.stride),
+                                        s + kSuperblocksAtOnce});
+      // Integers in a row cost about an eighth of its floats.
+      if (watch_.MustStop((end - s) * kSuperblockRows * (job_.view.dimension() / 8 + 8)) ||
+          Out(q)) {
+        return;
+      }
+      const std::size_t hits =
+          slice.Scan(job_, block, s, end - s, rows_.data(), bounds_.data());
+      found.Add(slice, block, s, rows_.data(), bounds_.data(), hits);
+      rows_scored_[q] += (end - s) * kSuperblockRows;
+      s = end;
+    }
+    if (found.size() > 4 * kSuperblocksAtOnce * kSuperblockRows &&
+        found.size() > rows_scored_[q] / kRowsPerCandidate) {
+      found.plan->given_up = true;
+    }
+  }
+
+  void MayClimb() {
+    const double share = static_cast<double>(scanned_ * shared_.threads) /
+                         static_cast<double>(shared_.slices.superblocks());
+    if (climbs_ == std::size(kClimbs) || share < kClimbs[climbs_]) return;
+    while (climbs_ < std::size(kClimbs) && share >= kClimbs[climbs_]) ++climbs_;
+    for (std::size_t q = 0; q < found_.size(); ++q) {
+      if (Out(q)) continue;
+      found_[q].Climb();
+      found_[q].plan->Raise(found_[q].bound());
+    }
+  }
+
+  Shared& shared_;
+  const SearchJob& job_;
+  DeadlineWatch watch_;
+  std::vector<std::uint32_t> rows_;
+  std::vector<float> bounds_;
+  std::vector<Found> found_;
+  std::vector<std::uint64_t> rows_scored_ = std::vector<std::uint64_t>(found_.size());
+  std::size_t scanned_ = 0;
+  std::size_t climbs_ = 0;
+};
+
+std::vector<std::optional<SearchResults>> ResultsOf(Shared& shared, bool late) {
+  std::vector<std::optional<SearchResults>> results(shared.plans.size());
+  absl::MutexLock lock(&shared.mutex);
+  for (std::size_t q = 0; q < results.size(); ++q) {
+    if (shared.plans[q]->given_up && !late) continue;
+    results[q].emplace();
+    results[q]->hits = shared.plain.best[q].Take();
+    results[q]->info = {.path = SearchPath::kCertifiedScan,
+                        .rows_in_store = shared.job.view.live_rows(),
+                        .rows_scored = shared.plain.rows_scored[q],
+                        .rows_rescored = shared.rescored[q],
+                        .exact = !late && shared.job.options.verify_checksums,
+                        .truncated = late};
+  }
+  return results;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::optional<SearchResults>>> CertifiedSearch(const SearchJob& job) {
+  ENGRAM_ASSIGN_OR_RETURN(const CodedSlices slices, CodedSlices::Of(job));
+  ENGRAM_ASSIGN_OR_RETURN(PlainFound plain, PlainScan(job, slices.others()));
+  const bool late = plain.late;
+  Shared shared(job, slices, std::move(plain));
+  shared.rescored.assign(job.queries.size(), 0);
+  const std::size_t k = std::min<std::uint64_t>(job.options.k, job.view.live_rows());
+  shared.stride = std::clamp<std::size_t>(slices.superblocks() / (2 * k), 1, kSampleStride);
+  shared.threads = job.UsefulThreads(slices.bytes());
+  for (std::size_t q = 0; q < job.queries.size(); ++q) {
+    shared.plans[q]->Raise(shared.plain.best[q].bound());
+  }
+  if (late) return ResultsOf(shared, late);
+  // What the plain part found is shared by all threads, and merged with what they find.
+  Scanner first(shared);
+  first.Sample();
+  job.pool.Run(shared.threads - 1, [&shared, &first, caller = std::this_thread::get_id()] {
+    if (std::this_thread::get_id() == caller) {
+      first.Scan();
+      first.Finish();
+      return;
+    }
+    // A helper may come when all is done.
+    if (shared.next.load(std::memory_order_relaxed) >= shared.slices.slices().size()) return;
+    Scanner scanner(shared);
+    scanner.Scan();
+    scanner.Finish();
+  });
+  return ResultsOf(shared, shared.sign.late);
+}
+
+}  // namespace engram::engine
