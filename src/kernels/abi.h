@@ -64,6 +64,48 @@ typedef size_t engram_frontier_kernel(const engram_edges* edges, const uint32_t*
 typedef void engram_decay_kernel(const float* strength, const float* age, size_t count,
                                  float half_life, float* out);
 
+/* Rows as 4-bit codes in superblocks of 64 (storage/format/code_format.h): a superblock is
+ * `groups` groups of 8 code dimensions, then 64 f32 scales s, 64 u8 residuals e, 64 u8 tails t.
+ * Byte 256 g + 4 r + b holds of row r dimension 8 g + b in its low four bits and 8 g + 4 + b in
+ * its high ones; a code c stands for 2 c - 15. Superblocks follow one another without a gap and
+ * are 64-byte aligned. */
+enum { ENGRAM_SUPERBLOCK_ROWS = 64 };
+
+/* A query to be held against superblocks. With J = sum of query[j] * (2 c[j] - 15), which
+ * is exact, the bound of a row is
+ *
+ *   s * ((J + e * residual) + t * tail) - (n * n) * norm
+ *
+ * in f32, J, e and t converted to it, every operation rounded in just this order and none fused,
+ * so that all tables give equal bits. n is the row's entry of `norms`; without norms the last
+ * subtraction is left out. */
+typedef struct engram_code_query {
+  const int8_t* query; /* 8 * groups codes in [-127, 127] */
+  uint32_t groups;     /* at most 8192 */
+  int32_t bias;        /* 15 * the sum of query */
+  float residual;
+  float tail;
+  float norm;
+  float threshold;
+} engram_code_query;
+
+/* Writes the bounds of all 64 * count rows to `out`. `norms` is null or has as many entries. */
+typedef void engram_estimate_kernel(const engram_code_query* query, const uint8_t* superblocks,
+                                    const float* norms, size_t count, float* out);
+
+/* Appends each row whose bound is at least `threshold` (NaN is not), in ascending order: its
+ * number, counted from the first superblock's first row, to `rows`, its bound to `bounds`. Both hold
+ * `found` entries and have room for 64 * count + 16 more. Returns the new found. */
+typedef size_t engram_scan_kernel(const engram_code_query* query, const uint8_t* superblocks,
+                                  const float* norms, size_t count, uint32_t* rows, float* bounds,
+                                  size_t found);
+
+/* out[i] = sum of query[j] * rows[which[i] * pitch + j] over `dimension` signed 8-bit codes, which
+ * is exact: no sum of any of the products exceeds an int32. Any alignment. */
+typedef void engram_fine_kernel(const int16_t* query, const int8_t* rows, size_t pitch,
+                                size_t dimension, const uint32_t* which, size_t count,
+                                int32_t* out);
+
 typedef struct engram_kernels {
   const char* name; /* "cpp-v3" */
   unsigned lanes;   /* this, accumulators and fma say the class of dot and l2_squared */
@@ -75,6 +117,9 @@ typedef struct engram_kernels {
   engram_pull_kernel* pull;
   engram_frontier_kernel* frontier;
   engram_decay_kernel* decay;
+  engram_estimate_kernel* estimate;
+  engram_scan_kernel* scan;
+  engram_fine_kernel* fine;
 } engram_kernels;
 
 #ifdef __cplusplus

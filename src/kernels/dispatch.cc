@@ -1,5 +1,10 @@
 #include "kernels/dispatch.h"
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #if ENGRAM_ZIG_KERNELS
 #define ENGRAM_DECLARE(level) \
   extern const engram_kernels engram_kernels_zig_##level, engram_kernels_cpp_##level
@@ -13,10 +18,12 @@
 
 extern "C" {
 #if defined(__x86_64__)
+ENGRAM_DECLARE(v4vnni);
 ENGRAM_DECLARE(v4);
 ENGRAM_DECLARE(v3);
 ENGRAM_DECLARE(v2);
 #elif defined(__aarch64__)
+ENGRAM_DECLARE(dotprod);
 ENGRAM_DECLARE(neon);
 #endif
 ENGRAM_DECLARE(baseline);
@@ -34,11 +41,15 @@ Choices AllKernels() {
   static const bool v4 = v3 && __builtin_cpu_supports("avx512f") &&
                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  static const Choice choices[] = {ENGRAM_CHOICES(v4, v4), ENGRAM_CHOICES(v3, v3),
-                                   ENGRAM_CHOICES(v2, v2), ENGRAM_CHOICES(baseline, true)};
+  static const bool v4vnni = v4 && __builtin_cpu_supports("avx512vnni");
+  static const Choice choices[] = {ENGRAM_CHOICES(v4vnni, v4vnni), ENGRAM_CHOICES(v4, v4),
+                                   ENGRAM_CHOICES(v3, v3), ENGRAM_CHOICES(v2, v2),
+                                   ENGRAM_CHOICES(baseline, true)};
 #elif defined(__aarch64__)
   // Every aarch64 CPU has NEON.
-  static const Choice choices[] = {ENGRAM_CHOICES(neon, true), ENGRAM_CHOICES(baseline, true)};
+  static const bool dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  static const Choice choices[] = {ENGRAM_CHOICES(dotprod, dotprod), ENGRAM_CHOICES(neon, true),
+                                   ENGRAM_CHOICES(baseline, true)};
 #else
   static const Choice choices[] = {ENGRAM_CHOICES(baseline, true)};
 #endif

@@ -20,6 +20,9 @@ engram_push_kernel ENGRAM_KERNEL(push);
 engram_pull_kernel ENGRAM_KERNEL(pull);
 engram_frontier_kernel ENGRAM_KERNEL(frontier);
 engram_decay_kernel ENGRAM_KERNEL(decay);
+engram_estimate_kernel ENGRAM_KERNEL(estimate);
+engram_scan_kernel ENGRAM_KERNEL(scan);
+engram_fine_kernel ENGRAM_KERNEL(fine);
 extern const engram_kernels ENGRAM_KERNEL(kernels);
 #ifdef __cplusplus
 }
