@@ -48,7 +48,7 @@ void Candidates::AskFor(const Candidate& candidate) const {
   for (std::size_t i = 0; i < dimension; i += 16) __builtin_prefetch(row + i);
 }
 
-void Candidates::StartFrom(absl::Span<const float> all, std::size_t stride) {
+Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_t stride) {
   std::vector<float> maxima;
   maxima.reserve(all.size() / kSuperblockRows);
   for (std::size_t at = 0; at < all.size(); at += kSuperblockRows) {
@@ -61,34 +61,39 @@ void Candidates::StartFrom(absl::Span<const float> all, std::size_t stride) {
   for (const CodedSlice& slice : slices_.slices()) {
     for (std::size_t s = slice.NextSampled(0, stride); s < slice.superblocks; s += stride) {
       for (std::size_t i = 0; i < kSuperblockRows; ++i, ++at) {
-        if (!(all[at] >= least_) || all[at] == -std::numeric_limits<float>::infinity()) continue;
-        const Candidate candidate{
-            all[at], NumberOf(slice), static_cast<std::uint32_t>(s * kSuperblockRows + i)};
-        const bool look = all[at] >= promising && first.size() < 2 * k + kMostOfSample;
-        (look ? first : list_).push_back(candidate);
+        const bool look = all[at] >= promising && all[at] >= least_ &&
+                          all[at] > -std::numeric_limits<float>::infinity();
+        if (!look || first.size() == 2 * k + kMostOfSample) continue;
+        first.push_back({all[at], NumberOf(slice), static_cast<std::uint32_t>(s * kSuperblockRows + i)});
       }
     }
   }
+  Scored scored;
   for (std::size_t i = 0; i < first.size(); ++i) {
     if (i + kAhead < first.size()) AskFor(first[i + kAhead]);
     Score(first[i]);
+    scored.push_back(PlaceOf(first[i].slice, first[i].index));
   }
-  std::erase_if(list_, [&](const Candidate& c) { return double{c.bound} < least_; });
-  looked_at_ = list_.size();
+  return scored;
 }
 
 void Candidates::Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
-                     const std::uint32_t* rows, const float* bounds, std::size_t count) {
+                     const std::uint32_t* rows, const float* bounds, std::size_t count,
+                     const Scored& scored) {
   const auto first = static_cast<std::uint32_t>(s * kSuperblockRows);
   const std::uint32_t number = NumberOf(slice);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t index = first + rows[i];
-    if (!slice.Lives(job_, index)) continue;
+    if (!slice.Lives(job_, index) ||
+        std::binary_search(scored.begin(), scored.end(), PlaceOf(number, index))) {
+      continue;
+    }
     list_.push_back({RoundUp(block.step * double{bounds[i]} + block.slack), number, index});
   }
 }
 
 void Candidates::Climb() {
+  if (looked_at_ == list_.size()) return;
   std::vector<float> fresh;
   for (std::size_t i = looked_at_; i < list_.size(); ++i) fresh.push_back(list_[i].bound);
   const std::size_t k = KOf(job_);

@@ -16,9 +16,12 @@
 
 namespace engram::engine {
 
-// Belongs to one thread. No row enters it twice.
+// Belongs to one thread. A row is added once at most.
 class Candidates {
  public:
+  // Which rows of the sample were scored, in ascending order: slice and index in one number.
+  using Scored = std::vector<std::uint64_t>;
+
   Candidates(const SearchJob& job, const CodedSlices& slices, const Query& query,
              const ScoreBounds& bounds, const FineQuery& fine)
       : job_(job),
@@ -45,12 +48,13 @@ class Candidates {
   TopK&& TakeBest() { return std::move(best_); }
 
   // `all`: CodedSlice::Estimate of the superblocks that `stride` samples. Scores the most
-  // promising rows, and keeps the others that may count.
-  void StartFrom(absl::Span<const float> all, std::size_t stride);
+  // promising rows, which gives a bound to begin with, and returns which those are.
+  Scored StartFrom(absl::Span<const float> all, std::size_t stride);
 
-  // Rows that CodedSlice::Scan found from superblock `s` on.
+  // Rows that CodedSlice::Scan found from superblock `s` on; those of `scored` are passed over.
   void Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
-           const std::uint32_t* rows, const float* bounds, std::size_t count);
+           const std::uint32_t* rows, const float* bounds, std::size_t count,
+           const Scored& scored);
 
   // Scores the k most promising rows that came since the last time.
   void Climb();
@@ -70,6 +74,9 @@ class Candidates {
   }
   std::uint32_t NumberOf(const CodedSlice& slice) const {
     return static_cast<std::uint32_t>(&slice - slices_.slices().data());
+  }
+  static std::uint64_t PlaceOf(std::uint32_t slice, std::uint32_t index) {
+    return std::uint64_t{slice} << 32 | index;
   }
   void Score(const Candidate& candidate);
   void AskFor(const Candidate& candidate) const;

@@ -44,6 +44,7 @@ struct Plan {
   const ScoreBounds bounds;
   const FineQuery fine;
   std::vector<CodedQuery> coded;  // by CodedSlices::rotations
+  Candidates::Scored scored;      // written before other threads come
   // A row that scores less is not among the k best: the highest of what the threads found.
   std::atomic<float> bound{-std::numeric_limits<float>::infinity()};
   std::atomic<bool> given_up{false};
@@ -84,13 +85,14 @@ class Scanner {
         job_(shared.job),
         watch_(job_.options, shared.sign),
         rows_(kSuperblocksAtOnce * kSuperblockRows + 16),
-        bounds_(rows_.size()) {
+        bounds_(rows_.size()),
+        rows_scored_(shared.plans.size()) {
     for (const auto& plan : shared.plans) {
       found_.emplace_back(job_, shared.slices, *plan);
     }
   }
 
-  // Finds a first threshold for every query; the sample's other rows become candidates.
+  // Finds a first threshold for every query.
   void Sample() {
     for (std::size_t q = 0; q < found_.size(); ++q) SampleFor(q);
   }
@@ -149,22 +151,15 @@ class Scanner {
         slice.Estimate(job_, block, s, all.data() + at);
       }
     }
-    rows_scored_[q] += all.size();
-    found.StartFrom(all, shared_.stride);
+    found.plan->scored = found.StartFrom(all, shared_.stride);
     found.plan->Raise(found.bound());
   }
 
   void ScanSlice(const CodedSlice& slice, std::size_t q) {
     Found& found = found_[q];
     const ScoreBounds::ForBlock block = Bind(slice, found);
-    std::size_t s = 0;
-    while (s < slice.superblocks) {
-      if (slice.IsSampled(s, shared_.stride)) {
-        ++s;
-        continue;
-      }
-      const std::size_t end = std::min({slice.superblocks, slice.NextSampled(s, shared_.stride),
-                                        s + kSuperblocksAtOnce});
+    for (std::size_t s = 0; s < slice.superblocks; s += kSuperblocksAtOnce) {
+      const std::size_t end = std::min(slice.superblocks, s + kSuperblocksAtOnce);
       // Integers in a row cost about an eighth of its floats.
       if (watch_.MustStop((end - s) * kSuperblockRows * (job_.view.dimension() / 8 + 8)) ||
           Out(q)) {
@@ -172,9 +167,8 @@ class Scanner {
       }
       const std::size_t hits =
           slice.Scan(job_, block, s, end - s, rows_.data(), bounds_.data());
-      found.Add(slice, block, s, rows_.data(), bounds_.data(), hits);
+      found.Add(slice, block, s, rows_.data(), bounds_.data(), hits, found.plan->scored);
       rows_scored_[q] += (end - s) * kSuperblockRows;
-      s = end;
     }
     if (found.size() > 4 * kSuperblocksAtOnce * kSuperblockRows &&
         found.size() > rows_scored_[q] / kRowsPerCandidate) {
@@ -199,8 +193,8 @@ class Scanner {
   DeadlineWatch watch_;
   std::vector<std::uint32_t> rows_;
   std::vector<float> bounds_;
+  std::vector<std::uint64_t> rows_scored_;
   std::vector<Found> found_;
-  std::vector<std::uint64_t> rows_scored_ = std::vector<std::uint64_t>(found_.size());
   std::size_t scanned_ = 0;
   std::size_t climbs_ = 0;
 };

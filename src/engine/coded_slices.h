@@ -23,7 +23,6 @@ struct CodedSlice {
   std::size_t first = 0;     // the number of its first superblock
   std::size_t rotation = 0;  // its place in CodedSlices::rotations()
 
-  bool IsSampled(std::size_t s, std::size_t stride) const { return (first + s) % stride == 0; }
   // Returns: the first in the sample that is not before `s`.
   std::size_t NextSampled(std::size_t s, std::size_t stride) const {
     return s + (stride - (first + s) % stride) % stride;

@@ -35,7 +35,7 @@ double SquareRootOf(double value) { return std::sqrt(std::max(value, 0.0)); }
 double DotError(const engram_kernels& kernels, std::uint32_t dimension) {
   // A product is rounded, and then takes part in one addition for each vector of its lane, one
   // for the last vector, and one for every halving of the partial sums.
-  const double sums = double{kernels.lanes} * double{kernels.accumulators};
+  const double sums = static_cast<double>(kernels.lanes * kernels.accumulators);
   const double roundings = std::ceil(dimension / sums) + std::log2(sums) + 2;
   return roundings * kUnit / (1 - roundings * kUnit);
 }
@@ -201,7 +201,7 @@ double ScoreBounds::FineBound(const FineQuery& query, const CodeView& codes, con
   std::memcpy(&scale, fine, sizeof scale);
   std::memcpy(&residual, fine + sizeof scale, sizeof residual);
   const double largest = norm_ * double{codes.max_norm};
-  double bound = query.step * double{scale} * double{dot} +
+  double bound = query.step * double{scale} * static_cast<double>(dot) +
                  query.lost * double{codes.max_norm} * (1 + 0x1p-20) +
                  norm_ * double{residual} + largest * 0x1p-22;
   if (metric_ == Metric::kL2Squared) {
