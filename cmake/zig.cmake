@@ -43,10 +43,10 @@ engram_find_zig()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
   set(zig_target x86_64-linux-gnu)
-  set(zig_levels baseline v2 v3 v4)
+  set(zig_levels baseline v2 v3 v4 v4vnni)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set(zig_target aarch64-linux-gnu)
-  set(zig_levels baseline neon)
+  set(zig_levels baseline neon dotprod)
 else()
   message(FATAL_ERROR "ENGRAM_ZIG_KERNELS: no Zig kernels for ${CMAKE_SYSTEM_PROCESSOR}; "
                       "build with -DENGRAM_ZIG_KERNELS=OFF.")

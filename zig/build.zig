@@ -3,17 +3,41 @@
 //! their classes are those of src/kernels/CMakeLists.txt.
 const std = @import("std");
 
-const Level = struct { name: []const u8, cpu: []const u8, lanes: u8, accumulators: u8, fma: bool };
+const Level = struct {
+    name: []const u8,
+    cpu: []const u8,
+    /// What the level has that the CPU model has not.
+    feature: ?[]const u8 = null,
+    lanes: u8,
+    accumulators: u8,
+    fma: bool,
+};
 
 const x86_64_levels = [_]Level{
     .{ .name = "baseline", .cpu = "x86_64", .lanes = 4, .accumulators = 8, .fma = false },
     .{ .name = "v2", .cpu = "x86_64_v2", .lanes = 4, .accumulators = 8, .fma = false },
     .{ .name = "v3", .cpu = "x86_64_v3", .lanes = 8, .accumulators = 4, .fma = true },
     .{ .name = "v4", .cpu = "x86_64_v4", .lanes = 16, .accumulators = 4, .fma = true },
+    .{
+        .name = "v4vnni",
+        .cpu = "x86_64_v4",
+        .feature = "avx512vnni",
+        .lanes = 16,
+        .accumulators = 4,
+        .fma = true,
+    },
 };
 const aarch64_levels = [_]Level{
     .{ .name = "baseline", .cpu = "generic", .lanes = 4, .accumulators = 8, .fma = false },
     .{ .name = "neon", .cpu = "generic", .lanes = 4, .accumulators = 8, .fma = true },
+    .{
+        .name = "dotprod",
+        .cpu = "generic",
+        .feature = "dotprod",
+        .lanes = 4,
+        .accumulators = 8,
+        .fma = true,
+    },
 };
 
 pub fn build(b: *std.Build) void {
@@ -33,6 +57,7 @@ pub fn build(b: *std.Build) void {
     for (levels) |level| {
         var query = wanted.query;
         query.cpu_model = .{ .explicit = cpuModel(wanted.result.cpu.arch, level.cpu) };
+        if (level.feature) |name| query.cpu_features_add.addFeature(featureIndex(wanted.result.cpu.arch, name));
         const object = addLevel(b, level, b.resolveTargetQuery(query), optimize);
         library.root_module.addObject(object);
         // One by one too, so that libengram.a can hold them itself.
@@ -45,6 +70,13 @@ pub fn build(b: *std.Build) void {
 
 fn cpuModel(arch: std.Target.Cpu.Arch, name: []const u8) *const std.Target.Cpu.Model {
     return arch.parseCpuModel(name) orelse std.debug.panic("Zig knows no CPU {s}", .{name});
+}
+
+fn featureIndex(arch: std.Target.Cpu.Arch, name: []const u8) std.Target.Cpu.Feature.Set.Index {
+    for (arch.allFeaturesList()) |feature| {
+        if (std.mem.eql(u8, feature.name, name)) return feature.index;
+    }
+    std.debug.panic("Zig knows no feature {s}", .{name});
 }
 
 fn addLevel(

@@ -1,5 +1,5 @@
 """Cross-compiles both twins and their test suite for aarch64 with Zig and runs them
-under qemu-aarch64: NEON and baseline, Zig against C++ against double."""
+under qemu-aarch64: every level, Zig against C++ against double. qemu's CPU has them all."""
 import os
 import pathlib
 import shutil
@@ -11,7 +11,8 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 KERNELS = SOURCE / "src" / "kernels"
 GOOGLETEST = pathlib.Path("/usr/src/googletest/googletest")
 ZIG = os.environ["ENGRAM_ZIG"].split(";")
-LEVELS = {"baseline": (0, "off"), "neon": (1, "fast")}
+LEVELS = {"baseline": (0, "off", "generic"), "neon": (1, "fast", "generic"),
+          "dotprod": (1, "fast", "generic+dotprod")}
 
 
 def zig(*arguments, **more):
@@ -19,13 +20,13 @@ def zig(*arguments, **more):
 
 
 def compile_twins(out):
-    """The C++ kernels of both levels, with the classes of src/kernels/CMakeLists.txt."""
+    """The C++ kernels of all levels, with the classes of src/kernels/CMakeLists.txt."""
     objects = []
-    for level, (fma, contract) in LEVELS.items():
-        for unit in ("similarity", "spreading", "decay", "table"):
+    for level, (fma, contract, cpu) in LEVELS.items():
+        for unit in ("similarity", "spreading", "decay", "codes", "table"):
             target = out / f"{unit}_{level}.o"
             contraction = contract if unit == "similarity" else "off"
-            zig("c++", "-target", "aarch64-linux-musl", "-std=c++20", "-O3", "-c",
+            zig("c++", "-target", "aarch64-linux-musl", f"-mcpu={cpu}", "-std=c++20", "-O3", "-c",
                 KERNELS / f"{unit}.cc", "-o", target, "-I", KERNELS,
                 f"-ffp-contract={contraction}", f"-DENGRAM_KERNEL_LEVEL={level}",
                 f'-DENGRAM_KERNEL_NAME="cpp-{level}"', "-DENGRAM_KERNEL_LANES=4",
@@ -46,13 +47,14 @@ class Aarch64(unittest.TestCase):
                 "-DENGRAM_ZIG_KERNELS=1", "-I", SOURCE / "src", "-I", GOOGLETEST,
                 "-I", GOOGLETEST / "include", "-o", out / "kernels_test",
                 GOOGLETEST / "src" / "gtest-all.cc", GOOGLETEST / "src" / "gtest_main.cc",
-                SOURCE / "tests/kernels/kernels_test.cc",
+                SOURCE / "tests/kernels/codes_test.cc", SOURCE / "tests/kernels/kernels_test.cc",
                 SOURCE / "tests/kernels/spreading_test.cc", KERNELS / "dispatch.cc",
                 *compile_twins(out), out / "lib" / "libengram_kernels.a")
             done = subprocess.run([emulator, out / "kernels_test"], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            for table in ("zig_neon", "cpp_neon", "zig_baseline", "cpp_baseline"):
-                self.assertIn(f"GivesEqualBits/{table}", done.stdout)
+            for level in LEVELS:
+                for table in (f"zig_{level}", f"cpp_{level}"):
+                    self.assertIn(f"GivesEqualBits/{table}", done.stdout)
 
 
 if __name__ == "__main__":

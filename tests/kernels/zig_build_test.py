@@ -11,7 +11,8 @@ import unittest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = os.environ["ENGRAM_LIBRARY"]
 ZIG_ON = os.environ["ENGRAM_ZIG_KERNELS"] == "ON"
-LEVELS = {"x86_64": ["baseline", "v2", "v3", "v4"], "aarch64": ["baseline", "neon"]}
+LEVELS = {"x86_64": ["baseline", "v2", "v3", "v4", "v4vnni"],
+          "aarch64": ["baseline", "dotprod", "neon"]}
 
 
 def nm(*arguments):

@@ -43,6 +43,46 @@ pub const DecayKernel = fn (
     out: [*]f32,
 ) callconv(.c) void;
 
+pub const superblock_rows = 64;
+
+pub const CodeQuery = extern struct {
+    query: [*]const i8,
+    groups: u32,
+    bias: i32,
+    residual: f32,
+    tail: f32,
+    norm: f32,
+    threshold: f32,
+};
+
+pub const EstimateKernel = fn (
+    query: *const CodeQuery,
+    superblocks: [*]const u8,
+    norms: ?[*]const f32,
+    count: usize,
+    out: [*]f32,
+) callconv(.c) void;
+
+pub const ScanKernel = fn (
+    query: *const CodeQuery,
+    superblocks: [*]const u8,
+    norms: ?[*]const f32,
+    count: usize,
+    rows: [*]u32,
+    bounds: [*]f32,
+    found: usize,
+) callconv(.c) usize;
+
+pub const FineKernel = fn (
+    query: [*]const i16,
+    rows: [*]const i8,
+    pitch: usize,
+    dimension: usize,
+    which: [*]const u32,
+    count: usize,
+    out: [*]i32,
+) callconv(.c) void;
+
 pub const Kernels = extern struct {
     name: [*:0]const u8,
     lanes: c_uint,
@@ -54,11 +94,16 @@ pub const Kernels = extern struct {
     pull: *const PushKernel,
     frontier: *const FrontierKernel,
     decay: *const DecayKernel,
+    estimate: *const EstimateKernel,
+    scan: *const ScanKernel,
+    fine: *const FineKernel,
 };
 
 comptime {
     const assert = @import("std").debug.assert;
     assert(@sizeOf(Edges) == 32 and @offsetOf(Edges, "first_node") == 24);
-    assert(@sizeOf(Kernels) == 72 and @offsetOf(Kernels, "fma") == 16);
+    assert(@sizeOf(CodeQuery) == 32 and @offsetOf(CodeQuery, "threshold") == 28);
+    assert(@sizeOf(Kernels) == 96 and @offsetOf(Kernels, "fma") == 16);
     assert(@offsetOf(Kernels, "dot") == 24 and @offsetOf(Kernels, "decay") == 64);
+    assert(@offsetOf(Kernels, "estimate") == 72 and @offsetOf(Kernels, "fine") == 88);
 }

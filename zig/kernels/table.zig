@@ -1,5 +1,6 @@
 //! The level's table: the one symbol of it that is exported.
 const abi = @import("abi.zig");
+const codes = @import("codes.zig");
 const decay = @import("decay.zig");
 const level = @import("level");
 const similarity = @import("similarity.zig");
@@ -16,6 +17,9 @@ const table: abi.Kernels = .{
     .pull = spreading.pull,
     .frontier = spreading.frontier,
     .decay = decay.decay,
+    .estimate = codes.estimate,
+    .scan = codes.scan,
+    .fine = codes.fine,
 };
 
 comptime {
