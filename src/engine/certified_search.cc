@@ -26,7 +26,7 @@ constexpr std::size_t kSuperblocksAtOnce = 64;
 constexpr std::size_t kSampleStride = 32;
 
 // A query of which more than one row in so many stays a candidate is better off without codes.
-constexpr std::size_t kRowsPerCandidate = 6;
+constexpr std::size_t kRowsPerCandidate = 2;
 
 // The shares of a thread's superblocks after which the threshold is looked at again.
 constexpr double kClimbs[] = {0.125, 0.5};
