@@ -18,6 +18,10 @@ constexpr std::string_view kIngestSuffix = ".ingest";
 constexpr ColumnKind kColumns[] = {ColumnKind::kEmbedding, ColumnKind::kNorm, ColumnKind::kNode,
                                    ColumnKind::kId,        ColumnKind::kCode, ColumnKind::kFineCode};
 
+// Blocks whose codes are being made, at most.
+constexpr std::size_t kMostWaiting = 3;
+constexpr std::uint64_t kMostWaitingBytes = std::uint64_t{64} << 20;
+
 }  // namespace
 
 std::string IngestPath(const Database& database, std::string_view purpose) {
@@ -61,17 +65,20 @@ absl::Status BlockFileWriter::Add(const NewRow& row) {
   if (rows_ > 0 && MustEndBlock(row.row)) {
     const bool across = catalog_ != nullptr && catalog_->HasFileIn(last_row_ + 1, row.row);
     ENGRAM_RETURN_IF_ERROR(FinishBlock());
-    if (across || current_.entry.blocks.size() >= kBlocksPerFile) {
+    if (across || current_.entry.blocks.size() + full_.size() >= kBlocksPerFile) {
       ENGRAM_RETURN_IF_ERROR(FinishFile());
     }
   }
-  if (rows_ == 0) first_row_ = row.row;
-  embeddings_.append(reinterpret_cast<const char*>(row.embedding.data()),
-                     row.embedding.size() * sizeof(float));
-  AppendLittleEndian(row.norm, &norms_);
-  AppendLittleEndian(row.node, &nodes_);
-  AppendLittleEndian(row.id, &ids_);
-  AppendLittleEndian(static_cast<std::uint32_t>(row.row - first_row_), &row_offsets_);
+  if (rows_ == 0) {
+    first_row_ = row.row;
+    block_ = std::make_unique<Block>();
+  }
+  block_->embeddings.append(reinterpret_cast<const char*>(row.embedding.data()),
+                            row.embedding.size() * sizeof(float));
+  AppendLittleEndian(row.norm, &block_->norms);
+  AppendLittleEndian(row.node, &block_->nodes);
+  AppendLittleEndian(row.id, &block_->ids);
+  AppendLittleEndian(static_cast<std::uint32_t>(row.row - first_row_), &block_->row_offsets);
   last_row_ = row.row;
   ++rows_;
   return absl::OkStatus();
@@ -101,52 +108,68 @@ absl::Status BlockFileWriter::PutColumn(const BlockExtent& extent, ColumnKind co
   return FromRocks(file_->Put(key, value), "writing " + current_.path);
 }
 
-absl::Status BlockFileWriter::PutCodes(const BlockExtent& extent) {
-  const bool normalised = meta_.metric == kCosineOnDisk;
-  const RotationView rotation = rotation_ == nullptr ? RotationView() : rotation_->view();
-  const CodePayloads codes = EncodeCodes(
-      meta_.dimension, normalised, reinterpret_cast<const float*>(embeddings_.data()), extent.rows,
-      rotation_ == nullptr ? nullptr : &rotation);
+absl::Status BlockFileWriter::PutCodes(const BlockExtent& extent, const CodePayloads& codes) {
   ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kCode, codes.codes));
   ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kFineCode, codes.fine));
   if (rotation_ == nullptr || !current_.entry.blocks.empty()) return absl::OkStatus();
   return PutColumn(extent, ColumnKind::kRotation, rotation_->bytes());
 }
 
+std::future<CodePayloads> BlockFileWriter::StartCodes(const Block& block) const {
+  // By default the caller makes them when no thread can be had.
+  return std::async([&block, this] {
+    const RotationView rotation = rotation_ == nullptr ? RotationView() : rotation_->view();
+    return EncodeCodes(meta_.dimension, meta_.metric == kCosineOnDisk,
+                       reinterpret_cast<const float*>(block.embeddings.data()), block.extent.rows,
+                       rotation_ == nullptr ? nullptr : &rotation);
+  });
+}
+
+absl::Status BlockFileWriter::OpenFile() {
+  const rocksdb::Options options(OpenOptions(/*read_only=*/false),
+                                 FamilyOptions(Family::kBlocks, nullptr));
+  // The pages stay cached: these are the very ones that searches will map.
+  file_ = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), options,
+                                                   /*column_family=*/nullptr,
+                                                   /*invalidate_page_cache=*/false);
+  current_.path = IngestPath(database_, "blocks");
+  current_.entry.generation = generation_;
+  current_.entry.columns.assign(std::begin(kColumns), std::end(kColumns));
+  return FromRocks(file_->Open(current_.path), "creating " + current_.path);
+}
+
 absl::Status BlockFileWriter::FinishBlock() {
   if (rows_ == 0) return absl::OkStatus();
-  if (file_ == nullptr) {
-    const rocksdb::Options options(OpenOptions(/*read_only=*/false),
-                                   FamilyOptions(Family::kBlocks, nullptr));
-    // The pages stay cached: these are the very ones that searches will map.
-    file_ = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), options,
-                                                     /*column_family=*/nullptr,
-                                                     /*invalidate_page_cache=*/false);
-    current_.path = IngestPath(database_, "blocks");
-    current_.entry.generation = generation_;
-    current_.entry.columns.assign(std::begin(kColumns), std::end(kColumns));
-    ENGRAM_RETURN_IF_ERROR(FromRocks(file_->Open(current_.path), "creating " + current_.path));
-  }
-  const BlockExtent extent{.first_row = first_row_,
-                           .span = static_cast<std::uint32_t>(last_row_ - first_row_ + 1),
-                           .rows = rows_};
-  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kEmbedding, embeddings_));
-  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kNorm, norms_));
-  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kNode, nodes_));
-  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kId, ids_));
-  if (extent.span != extent.rows) {
-    ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kRowOffset, row_offsets_));
-  }
-  ENGRAM_RETURN_IF_ERROR(PutCodes(extent));
-  current_.entry.blocks.push_back(extent);
-  for (std::string* column : {&embeddings_, &norms_, &nodes_, &ids_, &row_offsets_}) {
-    column->clear();
-  }
+  block_->extent = {.first_row = first_row_,
+                    .span = static_cast<std::uint32_t>(last_row_ - first_row_ + 1),
+                    .rows = rows_};
+  block_->codes = StartCodes(*block_);
+  full_.push_back(std::move(block_));
   rows_ = 0;
+  const std::uint64_t bytes = full_.size() * full_.front()->embeddings.size();
+  return full_.size() > kMostWaiting || bytes > kMostWaitingBytes ? WriteFirst() : absl::OkStatus();
+}
+
+absl::Status BlockFileWriter::WriteFirst() {
+  if (file_ == nullptr) ENGRAM_RETURN_IF_ERROR(OpenFile());
+  const std::unique_ptr<Block> block = std::move(full_.front());
+  full_.pop_front();
+  const BlockExtent& extent = block->extent;
+  const CodePayloads codes = block->codes.get();
+  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kEmbedding, block->embeddings));
+  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kNorm, block->norms));
+  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kNode, block->nodes));
+  ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kId, block->ids));
+  if (extent.span != extent.rows) {
+    ENGRAM_RETURN_IF_ERROR(PutColumn(extent, ColumnKind::kRowOffset, block->row_offsets));
+  }
+  ENGRAM_RETURN_IF_ERROR(PutCodes(extent, codes));
+  current_.entry.blocks.push_back(extent);
   return absl::OkStatus();
 }
 
 absl::Status BlockFileWriter::FinishFile() {
+  while (!full_.empty()) ENGRAM_RETURN_IF_ERROR(WriteFirst());
   if (file_ == nullptr) return absl::OkStatus();
   ENGRAM_RETURN_IF_ERROR(FromRocks(file_->Finish(), "finishing " + current_.path));
   file_.reset();

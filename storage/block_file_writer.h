@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,7 +38,8 @@ std::string IngestPath(const Database& database, std::string_view purpose);
 // Removes what an interrupted seal, compaction or import left unfinished.
 void RemoveLeftovers(const std::string& store_path);
 
-// Belongs to one thread. Files that were not handed out are removed with it.
+// Codes are made by threads of its own while the next blocks are filled and written. Belongs to
+// one thread. Files that were not handed out are removed with it.
 class BlockFileWriter {
  public:
   // `catalog` says where other files lie: no file of ours reaches across one,
@@ -56,10 +59,20 @@ class BlockFileWriter {
   absl::StatusOr<std::vector<BlockFile>> Finish();
 
  private:
+  // The columns of a block, until they are written.
+  struct Block {
+    BlockExtent extent;
+    std::string embeddings, norms, nodes, ids, row_offsets;
+    std::future<CodePayloads> codes;
+  };
+
   absl::Status FinishBlock();
   absl::Status FinishFile();
+  absl::Status OpenFile();
+  absl::Status WriteFirst();
   absl::Status PutColumn(const BlockExtent& extent, ColumnKind column, std::string_view payload);
-  absl::Status PutCodes(const BlockExtent& extent);
+  absl::Status PutCodes(const BlockExtent& extent, const CodePayloads& codes);
+  std::future<CodePayloads> StartCodes(const Block& block) const;
   bool MustEndBlock(std::uint64_t next_row) const;
 
   const Database& database_;
@@ -68,11 +81,12 @@ class BlockFileWriter {
   const Catalog* catalog_;
   const std::shared_ptr<const Rotation> rotation_;
 
-  // The block that is being filled.
-  std::string embeddings_, norms_, nodes_, ids_, row_offsets_;
+  std::unique_ptr<Block> block_;  // that is being filled
   std::uint64_t first_row_ = 0;
   std::uint64_t last_row_ = 0;
   std::uint32_t rows_ = 0;
+
+  std::deque<std::unique_ptr<Block>> full_;  // of the file that is being filled
 
   // The file that is being filled.
   std::unique_ptr<rocksdb::SstFileWriter> file_;
