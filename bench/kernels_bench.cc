@@ -1,11 +1,16 @@
 // Each table of kernels beside what bounds it: similarity beside a sum that only
 // reads the same bytes, spreading beside the plain push loop. Every kernel's
-// answer is checked against double before it is timed.
+// answer is checked against double before it is timed. The scan of codes stands beside a sum
+// that only reads its superblocks.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -240,6 +245,142 @@ void TimeDecay(benchmark::State& state, const engram_kernels* table) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * ages.size()));
 }
 
+// Superblocks of random codes.
+struct Plane {
+  Plane(std::size_t bytes, std::uint32_t groups_in)
+      : groups(groups_in),
+        pitch(groups_in * std::size_t{256} + 384),
+        count(bytes / pitch),
+        storage(count * pitch / sizeof(std::uint64_t) + 8),
+        query(groups_in * 8) {
+    std::mt19937_64 random(7);
+    for (std::uint64_t& word : storage) word = random();
+    const auto address = reinterpret_cast<std::uintptr_t>(storage.data());
+    data = reinterpret_cast<std::uint8_t*>(storage.data()) + (64 - address % 64) % 64;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::vector<float> scales(ENGRAM_SUPERBLOCK_ROWS, 0.01f);
+      std::memcpy(data + i * pitch + groups * 256, scales.data(), scales.size() * sizeof(float));
+    }
+    for (std::int8_t& code : query) code = static_cast<std::int8_t>(random() % 255 - 127);
+  }
+  engram_code_query Query(float threshold) const {
+    int sum = 0;
+    for (const std::int8_t code : query) sum += code;
+    return {query.data(), groups, 15 * sum, 0.5f, 0.5f, 0.0f, threshold};
+  }
+  // The plain bound of a row.
+  double Bound(std::size_t row) const {
+    const std::uint8_t* at = data + row / 64 * pitch;
+    const std::size_t r = row % 64;
+    int sum = 0;
+    for (std::uint32_t i = 0; i < groups * 8; ++i) {
+      const int both = at[256 * (i / 8) + 4 * r + i % 4];
+      sum += query[i] * (2 * (i % 8 < 4 ? both & 15 : both >> 4) - 15);
+    }
+    const std::uint8_t* trailer = at + groups * 256 + 256;
+    return double{0.01f} * (sum + 0.5 * trailer[r] + 0.5 * trailer[64 + r]);
+  }
+
+  std::uint32_t groups;
+  std::size_t pitch, count;
+  std::vector<std::uint64_t> storage;
+  std::uint8_t* data;
+  std::vector<std::int8_t> query;
+};
+
+const Plane& PlaneOf(std::size_t bytes, std::uint32_t groups) {
+  static std::unique_ptr<Plane> last;
+  if (last == nullptr || last->groups != groups || last->count != bytes / last->pitch) {
+    last.reset();
+    last = std::make_unique<Plane>(bytes, groups);
+  }
+  return *last;
+}
+
+// The threshold that one row in a hundred reaches.
+float Highest(const Plane& plane) {
+  std::vector<double> bounds;
+  for (std::size_t row = 0; row < std::min<std::size_t>(plane.count * 64, 20000); ++row) {
+    bounds.push_back(plane.Bound(row));
+  }
+  const auto at = bounds.begin() + static_cast<std::ptrdiff_t>(bounds.size() / 100);
+  std::nth_element(bounds.begin(), at, bounds.end(), std::greater<>());
+  return static_cast<float>(*at);
+}
+
+bool ScanAgrees(engram_scan_kernel* kernel, const Plane& plane, float threshold) {
+  const std::size_t count = std::min<std::size_t>(plane.count, 40);
+  std::vector<std::uint32_t> rows(count * 64 + 16);
+  std::vector<float> bounds(rows.size());
+  const engram_code_query query = plane.Query(threshold);
+  const std::size_t found =
+      kernel(&query, plane.data, nullptr, count, rows.data(), bounds.data(), 0);
+  std::size_t at = 0;
+  for (std::size_t row = 0; row < count * 64; ++row) {
+    const double bound = plane.Bound(row);
+    const bool is_found = at < found && rows[at] == row;
+    // Within rounding of the threshold either is right.
+    if (is_found != (bound >= threshold) && std::abs(bound - threshold) > 1e-3) return false;
+    if (is_found && std::abs(bounds[at++] - bound) > 1e-3) return false;
+  }
+  return at == found;
+}
+
+void TimeScan(benchmark::State& state, engram_scan_kernel* kernel, std::size_t bytes,
+              std::uint32_t groups, bool hits) {
+  const Plane& plane = PlaneOf(bytes, groups);
+  const float threshold = hits ? Highest(plane) : std::numeric_limits<float>::infinity();
+  if (!ScanAgrees(kernel, plane, threshold)) return state.SkipWithError("wrong rows");
+  std::vector<std::uint32_t> rows(plane.count * 64 + 16);
+  std::vector<float> bounds(rows.size());
+  const engram_code_query query = plane.Query(threshold);
+  std::size_t found = 0;
+  for (auto _ : state) {
+    found = kernel(&query, plane.data, nullptr, plane.count, rows.data(), bounds.data(), 0);
+    benchmark::ClobberMemory();
+  }
+  state.counters["hits"] = static_cast<double>(found) / static_cast<double>(plane.count * 64);
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * plane.count) *
+                          static_cast<std::int64_t>(plane.pitch));
+}
+
+// The same bytes, only read; as floats they are nonsense, which costs nothing.
+void TimePlane(benchmark::State& state, float (*sum)(const float*, std::size_t), std::size_t bytes,
+               std::uint32_t groups) {
+  const Plane& plane = PlaneOf(bytes, groups);
+  const auto* floats = reinterpret_cast<const float*>(plane.data);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(sum(floats, plane.count * plane.pitch / sizeof(float)));
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * plane.count) *
+                          static_cast<std::int64_t>(plane.pitch));
+}
+
+// One row in a hundred of 100,000, in order, as they are left by a scan.
+void TimeFine(benchmark::State& state, engram_fine_kernel* kernel, std::size_t dimension) {
+  std::mt19937 random(9);
+  std::vector<std::int8_t> rows(100'000 * dimension);
+  for (std::int8_t& code : rows) code = static_cast<std::int8_t>(random());
+  std::vector<std::int16_t> query(dimension);
+  for (std::int16_t& code : query) code = static_cast<std::int16_t>(random() % 4001 - 2000);
+  std::vector<std::uint32_t> which;
+  for (std::uint32_t i = 0; i < 100'000; i += 1 + static_cast<std::uint32_t>(random() % 199)) {
+    which.push_back(i);
+  }
+  std::vector<std::int32_t> out(which.size());
+  kernel(query.data(), rows.data(), dimension, dimension, which.data(), which.size(), out.data());
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    int sum = 0;
+    for (std::size_t j = 0; j < dimension; ++j) sum += query[j] * rows[which[i] * dimension + j];
+    if (sum != out[i]) return state.SkipWithError("wrong sums");
+  }
+  for (auto _ : state) {
+    kernel(query.data(), rows.data(), dimension, dimension, which.data(), which.size(), out.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * which.size()));
+}
+
 template <typename... Args>
 void Register(const std::string& name, Args... args) {
   benchmark::RegisterBenchmark(name.c_str(), args...)->Unit(benchmark::kMillisecond);
@@ -274,10 +415,44 @@ void RegisterSpreading(const std::string& graph) {
   }
 }
 
+void RegisterCodes(const std::string& name, std::size_t bytes, std::uint32_t groups) {
+  const std::string where = absl::StrCat("/", name, "/", groups, "/");
+  Register(absl::StrCat("plane", where, "sse2"), TimePlane, SumSse2, bytes, groups);
+  if (__builtin_cpu_supports("avx2")) {
+    Register(absl::StrCat("plane", where, "avx2"), TimePlane, SumAvx2, bytes, groups);
+  }
+  if (__builtin_cpu_supports("avx512f")) {
+    Register(absl::StrCat("plane", where, "avx512"), TimePlane, SumAvx512, bytes, groups);
+  }
+  for (const kernels::Choice& choice : kernels::AllKernels()) {
+    if (!choice.usable) continue;
+    for (const bool hits : {false, true}) {
+      Register(absl::StrCat("scan", where, hits ? "hits/" : "none/", choice.table->name), TimeScan,
+               choice.table->scan, bytes, groups, hits);
+    }
+  }
+}
+
+void RegisterFine() {
+  for (const std::size_t dimension : {100, 384, 768}) {
+    for (const kernels::Choice& choice : kernels::AllKernels()) {
+      if (!choice.usable) continue;
+      Register(absl::StrCat("fine/", dimension, "/", choice.table->name), TimeFine,
+               choice.table->fine, dimension);
+    }
+  }
+}
+
 void RegisterAll() {
   for (const std::size_t bytes : {kInCache, kFromMemory}) {
     for (const std::size_t dimension : {100, 384, 768}) RegisterSimilarity(bytes, dimension);
   }
+  for (const std::uint32_t groups : {13, 33, 48}) {
+    RegisterCodes("cache", std::size_t{512} << 10, groups);
+    RegisterCodes("20MB", 20'000'000, groups);
+    RegisterCodes("400MB", 400'000'000, groups);
+  }
+  RegisterFine();
   for (const char* graph : {"1M-10M", "16M-48M"}) RegisterSpreading(graph);
   for (const kernels::Choice& choice : kernels::AllKernels()) {
     if (choice.usable)

@@ -24,7 +24,9 @@ inline fn loadBytes(from: [*]const u8) Floats {
 }
 
 inline fn loadFloats(from: [*]const u8) Floats {
-    return @bitCast(from[0 .. lanes * @sizeOf(f32)].*);
+    // By way of a vector: an array is taken for one long integer.
+    const bytes: @Vector(lanes * @sizeOf(f32), u8) = from[0 .. lanes * @sizeOf(f32)].*;
+    return @bitCast(bytes);
 }
 
 inline fn all(value: f32) Floats {
