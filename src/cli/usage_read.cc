@@ -54,7 +54,7 @@ void AddReading(CommandLine& line) {
       AddStoreCommand(line, "search", "find the nearest memories", Search, CheckSearch);
   AddCueVectors(search, a);
   AddHits(search, a);
-  search->add_option("--min-score", a.min_score, "only hits of this score or higher");
+  AddNumber(search, "--min-score", a.min_score, "only hits of this score or higher");
   search->add_option("--mode", a.mode, "how; exact is the only one yet")
       ->check(CLI::IsMember({"exact"}))
       ->capture_default_str();
