@@ -301,6 +301,13 @@ class RecallTest(Command):
             [answer["named"] for answer in self.lines("recall", self.store, "--named", "-",
                                                       input=b"one\n2\n")], [[1], [2]])
 
+    def test_a_list_that_is_the_name_of_a_file_is_that_file(self):
+        for name in ("one", "1,2", "1"):
+            self.write(name, "=1984\n")
+        for named, ids in (("one", [4]), ("=one", [1]), ("1,2", [1, 2]), ("1", [1]), ("1,=one", [1, 1])):
+            self.assertEqual(self.recall("--named", named, cwd=self.folder)["named"], ids, named)
+        self.assertIn("which is taken", self.ok("recall", "--help"))
+
     def test_several_cue_vectors(self):
         vectors = self.write("q.f16", struct.pack("<4e", 1, 0, 0, 1))
         said = self.lines("recall", self.store, "--vectors", vectors, "--activation-weight", 0)
