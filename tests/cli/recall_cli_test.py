@@ -199,6 +199,13 @@ class LinkTest(Command):
         # Not even the types are known now.
         self.fails(1, "recall", self.store, "--id", 1, "--types", "red", says=["red", "link"])
 
+    def test_no_id_is_left_for_what_is_missing(self):
+        self.ok("put", self.store, "--id", LARGEST)
+        self.fails(1, "link", self.store, self.write("e.tsv", "from\tto\n1\t2\n1\tnew\n"),
+                   "--create-missing", says=["memories that", "e.tsv names", str(LARGEST)])
+        self.fails(1, "get", self.store, "--key", "new")
+        self.assertEqual(self.edges(), "")
+
     def test_no_bytes_crash_it(self):
         source = random.Random(SEED)
         print(f"seed {SEED}")
