@@ -76,7 +76,7 @@ absl::Status InputFile::KeepPipe() {
   ::unlink(name.c_str());
   File kept(::fdopen(descriptor, "w+b"));
   if (kept == nullptr) {
-    const absl::Status status = kept_error();
+    absl::Status status = kept_error();
     ::close(descriptor);
     return status;
   }

@@ -6,7 +6,7 @@ namespace engram::cli {
 namespace {
 
 std::string CheckSearch(const Arguments& a) {
-  const std::string wrong = CheckCueVectors(a);
+  std::string wrong = CheckCueVectors(a);
   if (!wrong.empty()) return wrong;
   const bool none = a.vector.empty() && a.file.empty() && a.ids.empty();
   return none ? "exactly one of --vector, --vectors and --id is needed" : "";

@@ -19,7 +19,7 @@ std::string CheckLink(const Arguments& a) {
 }
 
 std::string CheckRecall(const Arguments& a) {
-  const std::string wrong = CheckCueVectors(a);
+  std::string wrong = CheckCueVectors(a);
   if (!wrong.empty()) return wrong;
   if (IsStandardInput(a.file) && IsStandardInput(a.named)) {
     return "standard input can be read only once";
