@@ -25,9 +25,9 @@ void IdsVerifier::Walk(Family family, std::string_view prefix, Visit visit) {
   for (it->Seek(begin); it->Valid() && it->key().starts_with(begin); it->Next()) {
     visit(it->key().ToStringView(), it->value().ToStringView());
   }
-  if (it->status().ok()) return;
-  find_(
-      absl::StrFormat("the family %s is damaged: %s", FamilyName(family), it->status().ToString()));
+  const absl::Status status =
+      FromRocks(it->status(), absl::StrFormat("the family %s is damaged", FamilyName(family)));
+  if (!status.ok()) find_(std::string(status.message()));
 }
 
 void IdsVerifier::CheckIds() {

@@ -113,7 +113,9 @@ absl::Status LoadMaxId(WriterState& state) {
 absl::StatusOr<std::uint64_t> IdAbove(const std::optional<std::uint64_t>& max_id) {
   if (!max_id.has_value()) return 0;
   if (*max_id == std::numeric_limits<std::uint64_t>::max()) {
-    return absl::ResourceExhaustedError("no id above the largest one is left");
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "a new memory gets the id above the largest ever used, which is %d: none is left",
+        *max_id));
   }
   return *max_id + 1;
 }

@@ -200,6 +200,7 @@ absl::StatusOr<std::uint64_t> ImportMatrix(Store& store, const Arguments& argume
 }  // namespace
 
 CommandResult Import(const Arguments& arguments) {
+  ENGRAM_RETURN_IF_ERROR(CheckReadable(arguments.file));
   ENGRAM_ASSIGN_OR_RETURN(const std::string format, FormatOf(arguments.file, arguments.format));
   ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/false));
   ENGRAM_RETURN_IF_ERROR(CheckDimension(arguments, *store));

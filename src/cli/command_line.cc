@@ -13,6 +13,15 @@ CLI::Validator NotEmpty() {
   return {[](std::string& text) { return std::string(text.empty() ? "it is empty" : ""); }, ""};
 }
 
+CLI::Validator Key() {
+  const auto check = [](std::string& text) -> std::string {
+    if (text.empty()) return "it is empty";
+    if (text.size() <= kMaxKeyBytes) return "";
+    return absl::StrFormat("it has %d bytes; 1 to %d are allowed", text.size(), kMaxKeyBytes);
+  };
+  return {check, ""};
+}
+
 constexpr std::uint32_t kMaxThreads = 256;
 
 }  // namespace
@@ -33,11 +42,18 @@ CLI::Validator WholeNumber(std::uint64_t least, std::uint64_t most) {
   return {check, ""};
 }
 
-CLI::Validator FiniteNumber() {
-  const auto check = [](std::string& text) -> std::string {
+CLI::Validator NumberBetween(double least, double most) {
+  const auto check = [least, most](std::string& text) -> std::string {
     double value = 0;
-    if (absl::SimpleAtod(text, &value) && std::isfinite(value)) return "";
-    return absl::StrFormat("\"%s\" is no finite number", text);
+    if (!absl::SimpleAtod(text, &value) || !std::isfinite(value)) {
+      return absl::StrFormat("\"%s\" is no finite number", text);
+    }
+    if (value > most) return absl::StrFormat("must be at most %g, not %s", most, text);
+    if (value >= least) return "";
+    if (least > 0.0 && least < std::numeric_limits<float>::min()) {
+      return absl::StrFormat("must be above 0, not %s", text);
+    }
+    return absl::StrFormat("must be at least %g, not %s", least, text);
   };
   return {check, ""};
 }
@@ -72,7 +88,7 @@ CLI::Option* AddIds(CLI::App* command, Arguments& arguments, const char* what, b
 }
 
 CLI::Option* AddKeys(CLI::App* command, Arguments& arguments, const char* what, bool several) {
-  CLI::Option* option = command->add_option("--key", arguments.keys, what)->transform(NotEmpty());
+  CLI::Option* option = command->add_option("--key", arguments.keys, what)->transform(Key());
   // With extra arguments, "[a,b]" would be taken for the two keys a and b.
   option->allow_extra_args(false);
   return several ? option : option->expected(1);

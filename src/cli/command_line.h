@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 
 #include "cli/commands.h"
@@ -42,15 +44,31 @@ CLI::App* AddStoreCommand(CommandLine& line, const char* name, const char* what,
 
 // Decimal digits of a number from `least` to `most`, and nothing else.
 CLI::Validator WholeNumber(std::uint64_t least, std::uint64_t most);
-CLI::Validator FiniteNumber();
+
+// A finite number from `least` to `most`. A `least` below any normal number, such as
+// kAboveZero, is told as "above 0".
+CLI::Validator NumberBetween(double least, double most);
+
+template <typename Number>
+inline constexpr Number kAboveZero = std::numeric_limits<Number>::denorm_min();
 
 // Text that is not empty: an empty argument is most often a shell variable that is not set.
 CLI::Option* AddText(CLI::App* command, const char* name, std::string& text, const char* what);
 
-// A finite number.
+// A finite number, which its type can hold.
 template <typename Number>
-CLI::Option* AddNumber(CLI::App* command, const char* name, Number& number, const char* what) {
-  return command->add_option(name, number, what)->transform(FiniteNumber());
+CLI::Option* AddNumber(CLI::App* command, const char* name, Number& number, const char* what,
+                       Number least = std::numeric_limits<Number>::lowest(),
+                       Number most = std::numeric_limits<Number>::max()) {
+  return command->add_option(name, number, what)->transform(NumberBetween(least, most));
+}
+
+template <typename Number>
+CLI::Option* AddNumber(CLI::App* command, const char* name, std::optional<Number>& number,
+                       const char* what) {
+  using Limits = std::numeric_limits<Number>;
+  return command->add_option(name, number, what)
+      ->transform(NumberBetween(Limits::lowest(), Limits::max()));
 }
 
 // A memory's ids; as many as wanted after one --id, or exactly one.

@@ -171,12 +171,14 @@ absl::StatusOr<std::uint64_t> EdgeFile::Create(Store& store) {
     row->keys = absl::MakeConstSpan(keys_[next_key++].text, 1);
     return true;
   };
-  ENGRAM_ASSIGN_OR_RETURN(const ImportReport report, store.Import(options, source));
+  const auto report = store.Import(options, source);
+  ENGRAM_RETURN_IF_ERROR(storage::Annotate(
+      report.status(), "making the memories that " + NameOf(arguments_.file) + " names"));
   for (Key& key : keys_) {
     if (key.id.has_value()) continue;
     ENGRAM_ASSIGN_OR_RETURN(key.id, store.IdForKey({}, *key.text));
   }
-  return report.memories;
+  return report->memories;
 }
 
 absl::Status EdgeFile::ResolveTypes(Store& store) {

@@ -211,6 +211,7 @@ absl::Status Printer::Table(std::size_t query, const std::vector<NamedInText>& n
                             const RecallResults& results) {
   ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat("query %d", query)));
   std::vector<std::string> names;
+  names.reserve(named.size());
   for (const NamedInText& one : named) {
     names.push_back(one.key.empty() ? std::to_string(one.id) : Beginning(one.key, kShownName));
   }

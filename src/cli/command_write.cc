@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "cli/commands.h"
 #include "cli/json_lines.h"
 #include "storage/base/status.h"
@@ -44,7 +45,12 @@ absl::StatusOr<MemoryId> PutNew(Store& store, const Arguments& arguments,
         .id = std::nullopt, .vector = vector, .payload = arguments.text, .keys = arguments.keys};
     return true;
   };
-  ENGRAM_RETURN_IF_ERROR(store.Import(import, source).status());
+  const absl::Status status = store.Import(import, source).status();
+  if (!status.ok()) {
+    return absl::Status(
+        status.code(),
+        absl::StrReplaceAll(status.message(), {{"memory 0 of the import: ", "put: "}}));
+  }
   return store.IdForKey({}, arguments.keys[0]);
 }
 
@@ -80,11 +86,15 @@ CommandResult Create(const Arguments& arguments) {
 }
 
 CommandResult Put(const Arguments& arguments) {
-  ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/false));
   std::vector<float> vector;
   if (!arguments.vector.empty()) {
     ENGRAM_ASSIGN_OR_RETURN(vector, ParseVector(arguments.vector));
+    if (vector.empty()) {
+      return absl::InvalidArgumentError(
+          "--vector is empty; a memory without an embedding is put without --vector");
+    }
   }
+  ENGRAM_ASSIGN_OR_RETURN(const auto store, OpenStore(arguments, /*read_only=*/false));
   std::optional<MemoryId> id;
   if (!arguments.ids.empty()) {
     id = arguments.ids[0];

@@ -85,8 +85,7 @@ absl::StatusOr<Name> ParseCell(std::string_view column, absl::string_view cell, 
 }  // namespace
 
 absl::StatusOr<EdgeLine> ParseEdge(const std::string& line) {
-  ENGRAM_ASSIGN_OR_RETURN(const Json json, ParseJson(line));
-  if (!json.is_object()) return Bad("it is not a JSON object");
+  ENGRAM_ASSIGN_OR_RETURN(const Json json, ParseObject(line));
   for (const char* field : {"from", "to"}) {
     if (!json.contains(field)) return Bad(absl::StrFormat("it has no \"%s\"", field));
   }

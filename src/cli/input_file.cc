@@ -29,6 +29,11 @@ std::string NameOf(const std::string& path) {
   return IsStandardInput(path) ? "standard input" : path;
 }
 
+absl::Status CheckReadable(const std::string& path) {
+  if (IsStandardInput(path) || ::access(path.c_str(), R_OK) == 0) return absl::OkStatus();
+  return absl::NotFoundError(NameOf(path) + " cannot be read: " + std::strerror(errno));
+}
+
 void InputFile::Closer::operator()(std::FILE* file) const {
   if (file != stdin) std::fclose(file);
 }
@@ -71,7 +76,7 @@ absl::Status InputFile::KeepPipe() {
   ::unlink(name.c_str());
   File kept(::fdopen(descriptor, "w+b"));
   if (kept == nullptr) {
-    const absl::Status status = kept_error();
+    absl::Status status = kept_error();
     ::close(descriptor);
     return status;
   }

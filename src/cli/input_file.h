@@ -17,6 +17,10 @@ namespace engram::cli {
 bool IsStandardInput(const std::string& path);
 std::string NameOf(const std::string& path);  // as messages say it
 
+// Without opening it, which a pipe allows once. Errors: kNotFound naming the file and what the
+// system says of it.
+absl::Status CheckReadable(const std::string& path);
+
 class InputFile {
  public:
   // Errors: kNotFound naming the file and what the system says of it.

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
@@ -18,25 +19,31 @@ absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(wh
 // What a parser says of bytes that are not JSON, cut to where and why.
 constexpr std::size_t kShownReason = 200;
 
-// The sign of a lone -0 is lost when it is read as an integer, as JSON readers do: makes
-// it -0.0. Text in quotes stays.
-std::string WithFloatZeros(const std::string& text) {
-  std::string result;
+// A text for the JSON reader. The sign of a lone -0 is lost when it is read as an integer, as
+// such readers do: it is -0.0 there. What is in quotes stays, and is not counted.
+struct Prepared {
+  explicit Prepared(const std::string& from);
+
+  std::string text;
+  std::size_t colons = 0;
+};
+
+Prepared::Prepared(const std::string& from) {
   bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    result += text[i];
-    if (quoted && text[i] == '\\' && i + 1 < text.size()) {
-      result += text[++i];
-    } else if (text[i] == '"') {
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    text += from[i];
+    if (from[i] == ':' && !quoted) ++colons;
+    if (quoted && from[i] == '\\' && i + 1 < from.size()) {
+      text += from[++i];
+    } else if (from[i] == '"') {
       quoted = !quoted;
-    } else if (!quoted && text.compare(i, 2, "-0") == 0) {
-      const char next = i + 2 < text.size() ? text[i + 2] : ' ';
+    } else if (!quoted && from.compare(i, 2, "-0") == 0) {
+      const char next = i + 2 < from.size() ? from[i + 2] : ' ';
       const bool goes_on = std::string_view("0123456789.eE").find(next) != std::string_view::npos;
-      result += goes_on ? "0" : "0.0";
+      text += goes_on ? "0" : "0.0";
       ++i;
     }
   }
-  return result;
 }
 
 absl::Status WhyNotJson(const std::string& text) {
@@ -50,6 +57,21 @@ absl::Status WhyNotJson(const std::string& text) {
     if (column != std::string::npos) why.erase(0, column);
   }
   return Bad("it is not JSON: " + Beginning(why, kShownReason));
+}
+
+// Returns: a field that the object `text` has twice, if there is one.
+std::optional<std::string> FieldTwice(const std::string& text) {
+  std::set<std::string> fields;
+  std::optional<std::string> twice;
+  const auto look = [&](int depth, Json::parse_event_t event, const Json& parsed) {
+    if (depth == 1 && event == Json::parse_event_t::key) {
+      const auto& field = parsed.get_ref<const std::string&>();
+      if (!fields.insert(field).second) twice = field;
+    }
+    return true;
+  };
+  [[maybe_unused]] const Json json = Json::parse(text, look, /*allow_exceptions=*/false);
+  return twice;
 }
 
 absl::StatusOr<std::vector<float>> ToVector(const Json& json) {
@@ -76,6 +98,9 @@ absl::Status SetField(const std::string& name, const Json& value, JsonMemory& me
     memory.id = value.get<std::uint64_t>();
   } else if (name == "vector") {
     ENGRAM_ASSIGN_OR_RETURN(memory.vector, ToVector(value));
+    if (memory.vector.empty()) {
+      return Bad("\"vector\" is empty; a memory without an embedding has no \"vector\"");
+    }
   } else if (name == "keys") {
     if (!value.is_array()) return Bad("\"keys\" is no array of strings");
     for (const Json& key : value) {
@@ -106,14 +131,27 @@ absl::Status SetField(const std::string& name, const Json& value, JsonMemory& me
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(const std::string& text) {
-  Json json = Json::parse(WithFloatZeros(text), nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(Prepared(text).text, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) return WhyNotJson(text);
   return json;
 }
 
-absl::StatusOr<JsonMemory> ParseMemory(const std::string& line) {
-  ENGRAM_ASSIGN_OR_RETURN(const Json json, ParseJson(line));
+absl::StatusOr<Json> ParseObject(const std::string& text) {
+  const Prepared prepared(text);
+  Json json = Json::parse(prepared.text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return WhyNotJson(text);
   if (!json.is_object()) return Bad("it is not a JSON object");
+  // A field has one colon. Looking at every value is work, so it is done where this differs.
+  if (prepared.colons != json.size()) {
+    if (const auto twice = FieldTwice(prepared.text); twice.has_value()) {
+      return Bad("it has the field \"" + Beginning(*twice, kShownReason) + "\" twice");
+    }
+  }
+  return json;
+}
+
+absl::StatusOr<JsonMemory> ParseMemory(const std::string& line) {
+  ENGRAM_ASSIGN_OR_RETURN(const Json json, ParseObject(line));
   if (json.contains("payload") && json.contains("payload_hex")) {
     return Bad("it has both \"payload\" and \"payload_hex\"; one of them is allowed");
   }

@@ -23,6 +23,9 @@ struct JsonMemory {
 // Errors: kInvalidArgument saying where and why `text` is not JSON.
 absl::StatusOr<nlohmann::json> ParseJson(const std::string& text);
 
+// Reads an object none of whose fields comes twice. Errors: kInvalidArgument.
+absl::StatusOr<nlohmann::json> ParseObject(const std::string& text);
+
 // Reads {"id":1,"key":"…","keys":[…],"vector":[…],"payload":"…"}; id or key is
 // needed, the rest is not. Bytes that are no UTF-8 stand as "payload_hex", instead of
 // "payload".

@@ -48,6 +48,16 @@ absl::StatusOr<std::vector<Name>> ParseNames(std::string_view text) {
   return names;
 }
 
+absl::StatusOr<std::vector<Name>> ParseTypes(std::string_view text) {
+  ENGRAM_ASSIGN_OR_RETURN(std::vector<Name> types, ParseNames(text));
+  for (const Name& type : types) {
+    if (type.number.value_or(0) <= std::numeric_limits<std::uint32_t>::max()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the edge type %d is above 2^32 - 1", *type.number));
+  }
+  return types;
+}
+
 absl::Status CheckKey(std::string_view key) {
   if (!key.empty() && key.size() <= kMaxKeyBytes) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -80,13 +90,9 @@ std::string TypeNames::ForPeople(std::uint32_t type) const {
 
 absl::StatusOr<std::vector<std::uint32_t>> TypeNames::Numbers(std::string_view types) const {
   std::vector<std::uint32_t> numbers;
-  ENGRAM_ASSIGN_OR_RETURN(const std::vector<Name> wanted, ParseNames(types));
+  ENGRAM_ASSIGN_OR_RETURN(const std::vector<Name> wanted, ParseTypes(types));
   for (const Name& name : wanted) {
     if (name.number.has_value()) {
-      if (*name.number > std::numeric_limits<std::uint32_t>::max()) {
-        return absl::InvalidArgumentError(
-            absl::StrFormat("the edge type %d is above 2^32 - 1", *name.number));
-      }
       numbers.push_back(static_cast<std::uint32_t>(*name.number));
       continue;
     }

@@ -31,6 +31,9 @@ absl::StatusOr<Name> ParseName(std::string_view text);
 // by tabs alone, the last of which may stand at the end.
 absl::StatusOr<std::vector<Name>> ParseNames(std::string_view text);
 
+// The same of edge types, whose numbers are 2^32 - 1 at most.
+absl::StatusOr<std::vector<Name>> ParseTypes(std::string_view text);
+
 // Errors: kInvalidArgument when no memory can have this key.
 absl::Status CheckKey(std::string_view key);
 

@@ -6,7 +6,7 @@ namespace engram::cli {
 namespace {
 
 std::string CheckSearch(const Arguments& a) {
-  const std::string wrong = CheckCueVectors(a);
+  std::string wrong = CheckCueVectors(a);
   if (!wrong.empty()) return wrong;
   const bool none = a.vector.empty() && a.file.empty() && a.ids.empty();
   return none ? "exactly one of --vector, --vectors and --id is needed" : "";
@@ -54,7 +54,7 @@ void AddReading(CommandLine& line) {
       AddStoreCommand(line, "search", "find the nearest memories", Search, CheckSearch);
   AddCueVectors(search, a);
   AddHits(search, a);
-  search->add_option("--min-score", a.min_score, "only hits of this score or higher");
+  AddNumber(search, "--min-score", a.min_score, "only hits of this score or higher");
   search->add_option("--mode", a.mode, "how; exact is the only one yet")
       ->check(CLI::IsMember({"exact"}))
       ->capture_default_str();

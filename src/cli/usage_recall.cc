@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "cli/command_line.h"
+#include "cli/names.h"
 #include "cli/readers.h"
 
 namespace engram::cli {
@@ -10,6 +11,7 @@ namespace {
 constexpr std::uint64_t kLatest = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t kMostHops = 1000;
+constexpr float kMostSharpness = 100.0f;
 
 std::string CheckLink(const Arguments& a) {
   if (!IsStandardInput(a.file) || !a.format.empty()) return "";
@@ -17,10 +19,14 @@ std::string CheckLink(const Arguments& a) {
 }
 
 std::string CheckRecall(const Arguments& a) {
-  const std::string wrong = CheckCueVectors(a);
+  std::string wrong = CheckCueVectors(a);
   if (!wrong.empty()) return wrong;
   if (IsStandardInput(a.file) && IsStandardInput(a.named)) {
     return "standard input can be read only once";
+  }
+  if (!a.types.empty()) {
+    const auto types = ParseTypes(a.types);
+    if (!types.ok()) return "--types: " + std::string(types.status().message());
   }
   const bool none =
       a.vector.empty() && a.file.empty() && a.ids.empty() && a.text.empty() && a.named.empty();
@@ -35,11 +41,12 @@ void AddStrength(CLI::App* command, Arguments& a) {
   AddNow(command, a,
          "clock by which strengths have faded, in seconds\nsince 1970; else the system's");
   AddNumber(command, "--half-life", a.recall.strength.half_life_seconds,
-            "of a strength, in seconds")
+            "of a strength, in seconds", kAboveZero<double>)
       ->capture_default_str();
   command->add_option("--decay", a.decay, "how strengths fade; half-life unless said")
       ->check(CLI::IsMember({"none", "half-life", "power-law"}));
-  AddNumber(command, "--decay-exponent", a.recall.strength.power_law_exponent, "of power-law")
+  AddNumber(command, "--decay-exponent", a.recall.strength.power_law_exponent, "of power-law",
+            kAboveZero<double>)
       ->capture_default_str();
 }
 
@@ -48,11 +55,14 @@ void AddSpreading(CLI::App* command, Arguments& a) {
   command->add_option("--hops", spread.max_hops, "steps that activation takes along edges")
       ->transform(WholeNumber(0, kMostHops))
       ->capture_default_str();
-  AddNumber(command, "--restart", spread.restart, "share that returns to the seeds each step")
+  AddNumber(command, "--restart", spread.restart, "share that returns to the seeds each step", 0.0f,
+            1.0f)
       ->capture_default_str();
-  AddNumber(command, "--hop-decay", spread.hop_decay, "with --restart 0: what a step leaves over")
+  AddNumber(command, "--hop-decay", spread.hop_decay, "with --restart 0: what a step leaves over",
+            0.0f, 1.0f)
       ->capture_default_str();
-  AddNumber(command, "--threshold", spread.threshold, "activation below which nothing is passed on")
+  AddNumber(command, "--threshold", spread.threshold, "activation below which nothing is passed on",
+            0.0f)
       ->capture_default_str();
   command
       ->add_option(
@@ -70,17 +80,19 @@ void AddRecallCommand(CommandLine& line) {
   AddText(recall, "--text", a.text, "the memories whose keys occur in it are named");
   AddText(
       recall, "--named", a.named,
-      "ids or keys of memories, separated by commas; or a file\nwith such a line for each query");
+      "ids or keys of memories, separated by commas; or a file\nwith such a line for each query, "
+      "which is taken where\none has that name, but for digits and commas alone");
   AddHits(recall, a);
   recall->add_option("--seeds", a.recall.seeds.k, "how many of the nearest activation starts from")
       ->transform(WholeNumber(1, kMost))
       ->capture_default_str();
-  AddNumber(recall, "--sharpness", a.recall.seed_sharpness, "how much the nearest start with more")
+  AddNumber(recall, "--sharpness", a.recall.seed_sharpness, "how much the nearest start with more",
+            0.0f, kMostSharpness)
       ->capture_default_str();
-  AddNumber(recall, "--named-weight", a.recall.named_weight, "activation of a named memory")
+  AddNumber(recall, "--named-weight", a.recall.named_weight, "activation of a named memory", 0.0f)
       ->capture_default_str();
   AddNumber(recall, "--fan-exponent", a.recall.named_fan_exponent,
-            "its activation is divided by its number of edges\nto this power")
+            "its activation is divided by its number of edges\nto this power", 0.0f)
       ->capture_default_str();
   AddSpreading(recall, a);
   AddNumber(recall, "--activation-weight", a.recall.activation_weight, "in the score")
@@ -120,7 +132,9 @@ void AddRecall(CommandLine& line) {
       AddStoreCommand(line, "reinforce", "make memories stronger", Reinforce, CheckMemories);
   AddIds(reinforce, a, "of memories, one or more", true);
   AddKeys(reinforce, a, "of a memory; repeated for more", true);
-  AddNumber(reinforce, "--amount", a.amount, "what is added to the strength of each")->required();
+  AddNumber(reinforce, "--amount", a.amount, "what is added to the strength of each",
+            kAboveZero<float>, kMaxStrength)
+      ->required();
   AddNow(reinforce, a,
          "when they were used, in seconds since 1970;\nelse what the system's clock says");
   AddDurability(reinforce, a, "what the write survives; process unless said");

@@ -76,6 +76,7 @@ absl::StatusOr<std::vector<Recalled>> MostActive(const recall::Spreading& spread
   std::vector<Found> found;
   std::vector<std::uint32_t> nodes(spreading.nodes().begin(), spreading.nodes().end());
   std::vector<float> floor;
+  floor.reserve(nodes.size());
   for (const std::uint32_t node : nodes) floor.push_back(spreading.activation(node));
   float least = 0.0f;
   if (options.k != 0 && options.k < nodes.size()) {

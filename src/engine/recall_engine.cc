@@ -250,6 +250,7 @@ class RecallRun {
 
   absl::Status SetStrengths(std::vector<Scored>& scored) const {
     std::vector<std::uint64_t> ids;
+    ids.reserve(scored.size());
     for (const Scored& one : scored) ids.push_back(one.memory.id);
     ENGRAM_ASSIGN_OR_RETURN(const std::vector<storage::Strength> strengths,
                             input_.view.ReadStrengths(ids, verify_));

@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "rocksdb/status.h"
 
 namespace engram::storage {
@@ -19,6 +21,10 @@ absl::StatusCode CodeOf(const rocksdb::Status& status) {
   if (status.IsIOError()) {
     // RocksDB keeps no errno for these; its message ends with strerror's text.
     const std::string text = status.ToString();
+    if (text.find("larger than file length") != std::string::npos ||
+        text.find("while mmap file for read") != std::string::npos) {
+      return absl::StatusCode::kDataLoss;  // a table file that is cut off, or empty
+    }
     if (text.find("Permission denied") != std::string::npos ||
         text.find("Read-only file system") != std::string::npos) {
       return absl::StatusCode::kPermissionDenied;
@@ -32,9 +38,20 @@ absl::StatusCode CodeOf(const rocksdb::Status& status) {
   return absl::StatusCode::kInternal;
 }
 
+// Some messages of RocksDB have a line for each thing they tell, and end with an empty one.
+std::string InOneLine(const std::string& text) {
+  std::string line;
+  for (const absl::string_view part : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
+    if (part.empty()) continue;
+    if (!line.empty()) line += line.back() == ':' ? " " : "; ";
+    absl::StrAppend(&line, part);
+  }
+  return line;
+}
+
 // RocksDB puts its messages into messages: "Corruption: Corruption: IO error: ...".
 std::string TextOf(const rocksdb::Status& status) {
-  std::string text = status.ToString();
+  std::string text = InOneLine(status.ToString());
   const std::size_t colon = text.find(": ");
   if (colon == std::string::npos) return text;
   const std::string kind = text.substr(0, colon + 2);

@@ -2,9 +2,9 @@
 // afterwards as it was before. And graphs that are odd but allowed.
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <limits>
 
 #include "engram/engram.h"
@@ -311,16 +311,16 @@ TEST_F(EdgeBadInput, AHubOfManyEdgesIsOneMemoryLikeAnyOther) {
   EXPECT_EQ(report->created, kMany);
   WriteOptions quick;
   quick.durability = Durability::kNone;
-  const auto start = std::chrono::steady_clock::now();
+  // Processor time: other programs may have the machine, too.
+  const std::clock_t start = std::clock();
   for (MemoryId i = 0; i < kGone; ++i) {
     ASSERT_TRUE(store_->Delete(quick, kFirst + i * 7).ok());
     if (i % 1000 != 0) continue;
     EXPECT_EQ(store_->Neighbors({}, kHub, Direction::kOut)->size(), kMany - i - 1);
   }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  std::printf("%llu deletes beside a hub: %.2f s\n", static_cast<unsigned long long>(kGone),
-              took.count());
-  EXPECT_LT(took.count(), 60.0);
+  const double took = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  std::printf("%llu deletes beside a hub: %.2f s\n", static_cast<unsigned long long>(kGone), took);
+  EXPECT_LT(took, 60.0);
   const Seed seed{.id = kHub};
   SpreadOptions spread;
   spread.threshold = 0.0f;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engram/engram.h"
 #include "tests/support/temp_dir.h"
@@ -196,6 +197,7 @@ TEST_F(ImportTest, NoIdIsLeftAboveTheLargest) {
   for (const std::size_t bytes : {0, 2'000'000}) {
     const absl::Status status = Import({{.payload = std::string(bytes, 'x')}}).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), absl::StrCat("which is ", kLast))) << status;
     EXPECT_EQ(store_->Stats().memories, 1u);
   }
 }

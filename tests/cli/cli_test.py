@@ -187,6 +187,27 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(result.returncode, 3)
         self.assertIn("column embedding", result.stdout)
 
+    def test_verify_tells_of_a_table_file_of_another_size(self):
+        self.fill()
+        names = sorted(name for name in os.listdir(self.store) if name.endswith(".sst"))
+        self.assertGreater(len(names), 1)
+        for name in names:
+            file = os.path.join(self.store, name)
+            with open(file, "rb") as kept:
+                content = kept.read()
+            for damaged in (content + b"more", content[:len(content) // 2], b""):
+                with open(file, "wb") as changed:
+                    changed.write(damaged)
+                result = run("verify", self.store)
+                self.assertEqual(result.returncode, 3, result.stdout + result.stderr)
+                finding, summary = result.stdout.splitlines()
+                self.assertIn(name, finding)
+                self.assertNotIn("\\", finding)
+                self.assertTrue(summary.endswith("damaged"))
+            with open(file, "wb") as restored:
+                restored.write(content)
+        self.assertIn("sound", self.ok("verify", self.store))
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import tempfile
 import unittest
@@ -68,6 +69,18 @@ class DemoTest(unittest.TestCase):
         found = sum(row in [hit["id"] for hit in answer["hits"]]
                     for row, answer in zip(own, answers))
         self.assertGreater(found, 450)
+
+    def test_the_recall_that_dev_proposes_answers_well(self):
+        self.assertEqual(self.demo().returncode, 0)
+        proposed = re.search(r"%q (recall) %q (.*)\\n", (ROOT / "dev").read_text(encoding="utf-8"))
+        command, options = proposed[1], shlex.split(proposed[2])
+        said = json.loads(self.engram(command, self.store, *options, "--payload", "--json"))
+        self.assertEqual(len(said["named"]), 2)
+        first, second, third = said["hits"][:3]
+        self.assertIn("card games based on whist", first["payload"])
+        self.assertIn("ruff, trumping", second["payload"])
+        self.assertGreater(len(second["path"]), 1)
+        self.assertIn("bridge hand", third["payload"])
 
     def test_what_is_not_its_own_stays(self):
         def refused(says):

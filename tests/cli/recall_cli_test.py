@@ -44,6 +44,7 @@ REFUSED = [
     ("deep.jsonl", b"[" * 100_000, ["line 1"]),
     ("no_to.jsonl", b'{"from":1}\n', ["line 1", '"to"']),
     ("field.jsonl", b'{"from":1,"to":2,"wait":3}\n', ["line 1", "wait"]),
+    ("twice.jsonl", b'{"from":1,"to":2,"from":2}\n', ["line 1", '"from" twice']),
     ("minus.jsonl", b'{"from":-1,"to":2}\n', ["line 1", '"from"']),
     ("real.jsonl", b'{"from":1,"to":2.0}\n', ["line 1", '"to"']),
     ("null.jsonl", b'{"from":null,"to":2}\n', ["line 1", '"from"']),
@@ -198,6 +199,13 @@ class LinkTest(Command):
         # Not even the types are known now.
         self.fails(1, "recall", self.store, "--id", 1, "--types", "red", says=["red", "link"])
 
+    def test_no_id_is_left_for_what_is_missing(self):
+        self.ok("put", self.store, "--id", LARGEST)
+        self.fails(1, "link", self.store, self.write("e.tsv", "from\tto\n1\t2\n1\tnew\n"),
+                   "--create-missing", says=["memories that", "e.tsv names", str(LARGEST)])
+        self.fails(1, "get", self.store, "--key", "new")
+        self.assertEqual(self.edges(), "")
+
     def test_no_bytes_crash_it(self):
         source = random.Random(SEED)
         print(f"seed {SEED}")
@@ -300,6 +308,13 @@ class RecallTest(Command):
             [answer["named"] for answer in self.lines("recall", self.store, "--named", "-",
                                                       input=b"one\n2\n")], [[1], [2]])
 
+    def test_a_list_that_is_the_name_of_a_file_is_that_file(self):
+        for name in ("one", "1,2", "1"):
+            self.write(name, "=1984\n")
+        for named, ids in (("one", [4]), ("=one", [1]), ("1,2", [1, 2]), ("1", [1]), ("1,=one", [1, 1])):
+            self.assertEqual(self.recall("--named", named, cwd=self.folder)["named"], ids, named)
+        self.assertIn("which is taken", self.ok("recall", "--help"))
+
     def test_several_cue_vectors(self):
         vectors = self.write("q.f16", struct.pack("<4e", 1, 0, 0, 1))
         said = self.lines("recall", self.store, "--vectors", vectors, "--activation-weight", 0)
@@ -348,7 +363,8 @@ class RecallTest(Command):
         refused(1, ["n.txt: line 2", "nobody"], "--named", self.write("n.txt", "1\nnobody\n"))
         refused(1, ["n.txt: line 2", "42"], "--named", self.write("n.txt", "1\n42\n"))
         refused(1, ["no edge type", "kinds", "kind of"], "--id", 1, "--types", "kinds")
-        refused(1, "2^32", "--id", 1, "--types", 2**32)
+        refused(2, ["--types", "2^32"], "--id", 1, "--types", 2**32)
+        refused(2, "--types", "--id", 1, "--types", "link,,kind of")
         refused(1, "no embedding", "--id", 4)
         refused(1, "dimension is 2", "--vector", "[1]")
         for option in ("--threshold", "--restart", "--half-life", "--strength-weight"):
@@ -360,9 +376,22 @@ class RecallTest(Command):
         refused(2, "--now", "--id", 1, "--now", 2**63)
         refused(2, "--named", "--named", "")
         refused(2, "--text", "--text", "")
-        refused(1, "restart", "--id", 1, "--restart", 1.5)
-        refused(1, "threshold", "--id", 1, "--threshold", -1)
-        refused(1, "half_life", "--id", 1, "--half-life", 0)
+
+    def test_numbers_out_of_range_are_refused_by_the_name_of_the_option(self):
+        positive, below_one, not_negative = (0, -1, "1e-400"), (-0.1, 1.5, 2), (-1, "1e39")
+        for options, values in ((("--half-life", "--decay-exponent"), positive),
+                                (("--restart", "--hop-decay"), below_one),
+                                (("--threshold", "--named-weight", "--fan-exponent"), not_negative),
+                                (("--sharpness",), (-1, 101)),
+                                (("--activation-weight", "--strength-weight"), ("-1e39", "1e39"))):
+            for option in options:
+                for value in values:
+                    self.fails(2, "recall", self.store, "--id", 1, f"{option}={value}",
+                               says=[f"{option} must be", str(value)])
+        # The ends of the ranges are allowed.
+        for allowed in ("--restart=0", "--restart=1", "--hop-decay=1", "--sharpness=100",
+                        "--threshold=0", "--half-life=1e-300", "--strength-weight=-2"):
+            self.recall("--id", 1, allowed)
 
     def test_nothing_of_a_memory_reaches_the_terminal_raw(self):
         self.memories('{"id":6,"vector":[1,1],"key":"\\u001b[31m","payload":"\\u0007"}\n')
@@ -395,7 +424,8 @@ class StrengthTest(Command):
     def test_wrong_amounts_change_nothing(self):
         before = self.strength(1, "--decay", "none")
         for amount in (0, -1, 1025):
-            self.fails(1, "reinforce", self.store, "--id", 1, "--amount", amount, says="amount")
+            self.fails(2, "reinforce", self.store, "--id", 1, f"--amount={amount}",
+                       says="--amount must be")
         self.fails(1, "reinforce", self.store, "--id", 1, 99, "--amount", 1, says="99")
         self.fails(2, "reinforce", self.store, "--amount", 1, says="--id or --key")
         self.fails(2, "reinforce", self.store, "--id", 1, says="--amount")
@@ -419,7 +449,7 @@ class StrengthTest(Command):
         self.assertEqual(self.edges(), "")
         self.assertIn("0 of 1 memories forgotten", self.ok(*options, "--apply"))
         self.fails(2, "forget", self.store, says="--below")
-        self.fails(1, "forget", self.store, "--below", 1, "--half-life", -1, says="half_life")
+        self.fails(2, "forget", self.store, "--below", 1, "--half-life=-1", says="--half-life")
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ class UsageTest(unittest.TestCase):
         self.ok("put", self.store, "--id", 0, "--vector", "[1,0]")
         for arguments in (["search", self.store, "--vector", ""],
                           ["search", self.store, "--vectors", ""],
-                          ["search", self.store, "--id", ""], ["get", self.store, "--id", ""],
+                          ["search", self.store, "--id", ""],
+                          ["search", self.store, "--id", 0, "--min-score", ""], ["get", self.store, "--id", ""],
                           ["delete", self.store, "--id", ""], ["delete", self.store, "--key", ""],
                           ["put", self.store, "--id", ""], ["put", self.store, "--key", ""],
                           ["put", self.store, "--id", 1, "--vector", ""],
@@ -118,6 +119,10 @@ class UsageTest(unittest.TestCase):
         self.fails(2, "search", self.store, "--id", 10, "-k", 0, says="-k must be at least 1")
         self.fails(2, "search", self.store, "--id", 10, "-k", 2**32, says="at most")
         self.fails(2, "search", self.store, "--id", 10, "--threads", 257, says="--threads")
+        for wrong in ("nan", "inf", "x", "1e39", "0.5x"):
+            self.fails(2, "search", self.store, "--id", 10, "--min-score", wrong,
+                       says="--min-score")
+        self.ok("search", self.store, "--id", 10, "--min-score=-0.5")
         for wrong in (0, 65537, "0x10"):
             self.fails(2, "create", self.folder / "other", "--dim", wrong, says="--dim")
         self.assertEqual(self.memories(), 2)
@@ -130,6 +135,78 @@ class UsageTest(unittest.TestCase):
         self.assertEqual(self.answer("get", self.store, "--id", 0)["payload"], "kept")
         self.ok("import", self.store, rows, "--first-id", LARGEST - 1)
         self.assertEqual(self.memories(), 3)
+
+    def test_no_id_above_the_largest(self):
+        self.create()
+        self.ok("put", self.store, "--id", 0, "--payload", "kept")
+        self.ok("put", self.store, "--id", LARGEST)
+
+        def refused():
+            done = self.run_it("put", self.store, "--key", "new", "--payload", "x")
+            said = done.stderr.decode()
+            self.assertEqual(done.returncode, 1, said)
+            self.assertTrue(said.startswith("engram: put: "), said)
+            self.assertIn(str(LARGEST), said)
+            self.assertNotIn("import", said)
+            self.fails(1, "get", self.store, "--key", "new")
+            self.assertEqual(self.answer("get", self.store, "--id", 0)["payload"], "kept")
+
+        refused()
+        self.ok("delete", self.store, "--id", LARGEST)
+        self.ok("compact", self.store)
+        refused()
+        self.fails(1, "import", self.store, self.write("m.jsonl", '{"key":"new"}'),
+                   says=["memory 0 of the import", str(LARGEST), "nothing of the file"])
+        self.ok("put", self.store, "--id", 5, "--key", "new")
+        self.assertEqual(self.answer("put", self.store, "--key", "new"), {"id": 5})
+        # Of the vector of a new memory, too, put speaks as put.
+        self.fails(1, "put", self.store, "--key", "newer", "--vector", "[1]",
+                   says="put: the vector has 1 values")
+
+    def test_an_empty_vector_is_refused(self):
+        self.create()
+        self.ok("put", self.store, "--id", 1, "--key", "a", "--vector", "[1,2]")
+        lines = self.write("m.jsonl", '{"id":2}\n{"id":1,"vector":[]}\n')
+        self.fails(1, "import", self.store, lines, says=["m.jsonl: line 2: ", '"vector" is empty'])
+        for name in (["--id", 1], ["--key", "a"], ["--key", "new"]):
+            for empty in ("[]", " [ ] "):
+                self.fails(1, "put", self.store, *name, "--vector", empty, says="--vector is empty")
+        self.assertEqual(self.answer("get", self.store, "--id", 1)["vector"], [1, 2])
+        self.assertEqual(self.memories(), 1)
+        # Left out, it means a memory without an embedding.
+        self.ok("import", self.store, self.write("m.jsonl", '{"id":1}\n'))
+        self.assertNotIn("vector", self.answer("get", self.store, "--id", 1))
+
+    def test_a_field_that_comes_twice_is_refused(self):
+        self.create()
+        for line, field in (('{"id":1,"id":2}', "id"), ('{"id":1,"vector":[1,2],"vector":[1,2]}',
+                                                        "vector"),
+                            ('{"id":1,"payload":"a:b","key":"k","payload":""}', "payload"),
+                            ('{"id":1,"\\u0069d":1}', "id")):
+            self.fails(1, "import", self.store, self.write("m.jsonl", '{"id":7}\n' + line),
+                       says=["m.jsonl: line 2: ", f'the field "{field}" twice'])
+        self.assertEqual(self.memories(), 0)
+        # Colons in a text are none of fields.
+        self.ok("import", self.store, self.write(
+            "m.jsonl", '{"id":1,"payload":"{\\"id\\":1}","keys":["a:b","id"]}'))
+        self.assertEqual(self.answer("get", self.store, "--key", "a:b")["payload"], '{"id":1}')
+
+    def test_keys_that_no_memory_can_have(self):
+        self.create()
+        key = "k" * 4097
+        for command in ("put", "get", "delete"):
+            self.fails(2, command, self.store, "--key", key, says=["--key", "4097", "4096"])
+        self.ok("put", self.store, "--id", 1, "--key", key[1:])
+
+    def test_a_file_that_is_not_there(self):
+        self.create()
+        for holds in (0, 1):
+            for arguments in (["none.f16"], ["none", "--format", "f16"], ["none"], ["none.jsonl"],
+                              ["none.npy", "--first-id", 7]):
+                self.fails(1, "import", self.store, *arguments,
+                           says=[arguments[0] + " cannot be read", "No such file"])
+            self.assertEqual(self.memories(), holds)
+            self.ok("put", self.store, "--id", 1)
 
     def test_options_that_go_unused_are_refused(self):
         self.create()

@@ -21,5 +21,24 @@ TEST(Status, SaysTheKindOfAnErrorOnce) {
   EXPECT_EQ(text(rocksdb::Status::Busy()), "opening s: Resource busy: ");
 }
 
+TEST(Status, ATableFileThatIsCutOffIsDamage) {
+  for (const char* said : {"While mmap read offset 9 larger than file length 5: 5.sst",
+                           "while mmap file for read: 5.sst"}) {
+    EXPECT_TRUE(absl::IsDataLoss(
+        FromRocks(rocksdb::Status::IOError(said, "Invalid argument"), "opening s")));
+  }
+  EXPECT_FALSE(absl::IsDataLoss(FromRocks(rocksdb::Status::IOError("5.sst"), "opening s")));
+}
+
+TEST(Status, IsOneLine) {
+  const auto text = [](const rocksdb::Status& status) {
+    return std::string(FromRocks(status, "opening s").message());
+  };
+  EXPECT_EQ(text(rocksdb::Status::Corruption("IO error: no 5.sst\n")),
+            "opening s: Corruption: IO error: no 5.sst");
+  EXPECT_EQ(text(rocksdb::Status::Corruption("missing:\n5.sst\r\n\n6.sst\n")),
+            "opening s: Corruption: missing: 5.sst; 6.sst");
+}
+
 }  // namespace
 }  // namespace engram::storage
