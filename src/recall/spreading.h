@@ -40,20 +40,33 @@ struct SpreadArrays {
   std::vector<std::uint32_t> next_touched;  // room for all nodes and one more
   std::vector<std::uint32_t> active;        // whose `passed` may not be zero
   std::vector<std::uint32_t> reached;       // that have hops
+  std::uint64_t counted_bytes = 0;          // for the pool they were taken from
 
   void Grow(std::size_t nodes);
   void Clean();
+  std::uint64_t HeapBytes() const;
 };
 
-// Arrays that nobody uses now. Thread-safe.
+// Arrays that nobody uses now, as far as they are worth their memory. Thread-safe.
 class SpreadArraysPool {
  public:
+  // Keeps arrays of `most_bytes` together; above that one, so that spreadings in turn need not
+  // make theirs anew.
+  explicit SpreadArraysPool(std::uint64_t most_bytes = std::uint64_t{256} << 20)
+      : most_bytes_(most_bytes) {}
+
   std::unique_ptr<SpreadArrays> Take(std::size_t nodes);
   void Give(std::unique_ptr<SpreadArrays> arrays);
 
+  // Returns: what kept arrays hold, and those that were taken held when they were.
+  std::uint64_t heap_bytes() const;
+
  private:
-  absl::Mutex mutex_;
+  const std::uint64_t most_bytes_;
+  mutable absl::Mutex mutex_;
   std::vector<std::unique_ptr<SpreadArrays>> free_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t free_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t taken_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // One spreading and what it found. Belongs to one thread; used once.

@@ -112,7 +112,7 @@ void Spreading::TakeDenseStep(std::uint32_t step) {
 void Spreading::FindOverlaid() {
   const auto& lists = graph_.overlay().lists;
   if (overlaid_.size() == lists.size()) return;
-  for (const auto& [node, list] : lists) overlaid_.push_back(node);
+  lists.ForEachNode([this](std::uint32_t node) { overlaid_.push_back(node); });
   std::sort(overlaid_.begin(), overlaid_.end());
 }
 
