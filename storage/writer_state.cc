@@ -36,7 +36,8 @@ absl::Status LoadCommit(WriterState& state) {
   return absl::OkStatus();
 }
 
-// Arrays are made for all nodes that were given: there are as many ids of nodes.
+// Arrays are made for all nodes that were given: there are as many ids of nodes. Memories and
+// living rows are no more than nodes, and nothing is as long as rows are many.
 absl::Status CheckNodesGiven(const WriterState& state) {
   std::uint64_t held = 0;
   const RocksIterator it = Scan(*state.database, Family::kIds);
@@ -49,18 +50,6 @@ absl::Status CheckNodesGiven(const WriterState& state) {
   return absl::DataLossError(
       absl::StrFormat("the commit record says that %d nodes were given, and the store knows %d",
                       state.commit.next_node, held));
-}
-
-// Every row that lives is in a block or in the tail.
-absl::Status CheckRowsLiving(const WriterState& state) {
-  std::uint64_t held = state.tail.View().rows();
-  for (const auto& [first_row, file] : state.catalog.files()) {
-    for (const BlockExtent& extent : file.blocks) held += extent.rows;
-  }
-  if (state.commit.live_rows <= held) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrFormat("the commit record says that %d rows live, and blocks and tail hold %d",
-                      state.commit.live_rows, held));
 }
 
 absl::Status LoadTombstones(WriterState& state) {
@@ -158,7 +147,6 @@ absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Dat
   }
   ENGRAM_RETURN_IF_ERROR(LoadTombstones(*state));
   ENGRAM_RETURN_IF_ERROR(LoadTail(*state));
-  ENGRAM_RETURN_IF_ERROR(CheckRowsLiving(*state));
   ENGRAM_RETURN_IF_ERROR(LoadMaxId(*state));
   ENGRAM_ASSIGN_OR_RETURN(
       state->blocks, MappedBlocks::Map(state->database, state->catalog, meta.dimension,

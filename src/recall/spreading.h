@@ -123,7 +123,8 @@ class Spreading {
   void TakeDenseStep(std::uint32_t step);
   void PassFromAll();
   void PassFromRun(const storage::EdgeRun& run, absl::Span<const std::uint32_t> overlaid);
-  void NoteReached(std::uint32_t step);
+  void ChooseOverlaid(float damping, std::uint64_t* edges);
+  void NoteReached(std::uint32_t begin, std::uint32_t end);
   void FindOverlaid();
   void BecomeSparse();
 
@@ -163,7 +164,9 @@ class Spreading {
   // Any node may have activation or pass it on, `next` holds what was before, and the lists of
   // touched and active nodes are empty.
   bool everywhere_ = false;
-  std::uint32_t step_ = 0;  // that is being taken
+  bool noted_ = true;          // NoteReached() was called for all nodes since the last dense step
+  std::uint32_t arrived_ = 0;  // the last dense step
+  std::uint32_t step_ = 0;     // that is being taken
   SpreadInfo info_;
 };
 
