@@ -1,7 +1,9 @@
 // The steps of a spreading that are taken over all nodes in their order: edges are
 // read as they lie, and loops over whole arrays take the place of lists.
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "recall/kernel_edges.h"
@@ -18,6 +20,10 @@ namespace {
 // the one before has read.
 constexpr std::uint32_t kTogether = 1024;
 
+constexpr float kMost = std::numeric_limits<float>::max();
+
+std::int32_t BitsOf(float value) { return std::bit_cast<std::int32_t>(value); }
+
 struct Chosen {
   std::uint64_t nodes = 0, edges = 0;
 };
@@ -30,17 +36,19 @@ void SetPassedOf(const EdgeRun& run, std::uint32_t begin, std::uint32_t end,
                  Chosen& chosen, Divisor divisor) {
   const std::uint32_t* offsets = run.offsets;
   const float* sums = run.sums;
-  // As wide as what is compared: a block has less than 2^32 edges.
+  // Numbers that are not negative are in the order of their bits: as whole numbers they are
+  // compared without a jump. What is kept is as wide: a block has less than 2^32 edges.
+  const std::int32_t least = std::max(BitsOf(threshold), 1);
   std::uint32_t nodes = 0, edges = 0;
   for (std::uint32_t i = begin; i < end; ++i) {
     const std::uint32_t size = offsets[i + 1] - offsets[i];
     const float by = divisor(size, sums[i]);
-    const bool active = activation[i] > 0.0f && activation[i] >= threshold;
-    const float share = Finite(damping * activation[i] / by);
-    const bool passes = active && by > 0.0f;
-    passed[i] = passes ? share : 0.0f;
-    nodes += active ? 1 : 0;
-    edges += passes ? size : 0;
+    const std::uint32_t active = BitsOf(activation[i]) >= least ? ~0U : 0U;
+    const std::uint32_t passes = active & (BitsOf(by) > 0 ? ~0U : 0U);
+    const std::int32_t share = std::min(BitsOf(damping * activation[i] / by), BitsOf(kMost));
+    passed[i] = std::bit_cast<float>(static_cast<std::uint32_t>(share) & passes);
+    nodes += active & 1U;
+    edges += size & passes;
   }
   chosen.nodes += nodes;
   chosen.edges += edges;
@@ -182,14 +190,13 @@ void Spreading::NoteReached(std::uint32_t begin, std::uint32_t end) {
   if (noted_) return;
   SpreadArrays& a = *arrays_;
   constexpr std::uint32_t kFew = 64;
-  constexpr float kMost = std::numeric_limits<float>::max();
   for (; begin < end; begin += std::min(kFew, end - begin)) {
     const std::uint32_t until = begin + std::min(kFew, end - begin);
     int fresh = 0, endless = 0;  // most have been reached, or never are
     for (std::uint32_t node = begin; node < until; ++node) {
       fresh |= static_cast<int>(a.hops[node] == SpreadArrays::kNotReached) &
-               static_cast<int>(a.activation[node] > 0.0f);
-      endless |= static_cast<int>(a.activation[node] > kMost);
+               static_cast<int>(BitsOf(a.activation[node]) > 0);
+      endless |= static_cast<int>(BitsOf(a.activation[node]) > BitsOf(kMost));
     }
     for (std::uint32_t node = begin; (fresh | endless) != 0 && node < until; ++node) {
       a.activation[node] = Finite(a.activation[node]);
