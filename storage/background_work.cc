@@ -49,27 +49,25 @@ void BackgroundWork::Stop() {
 }
 
 void BackgroundWork::Note() {
+  const std::uint64_t sealed = state_.edges->catalog().edges();
   const Backlog backlog = {.tail_bytes = state_.tail.EmbeddingBytes(),
                            .deaths = state_.deaths,
                            .files = state_.catalog.files().size(),
-                           .edge_changes = state_.edge_log.end() - state_.edge_log.View().first(),
-                           .sealed_edges = state_.edges->catalog().edges()};
+                           .edges_due = state_.edge_backlog.IsDue(sealed),
+                           .edges_have_room = state_.edge_backlog.HasRoom(sealed)};
   absl::MutexLock lock(&mutex_);
   backlog_ = backlog;
 }
 
 bool BackgroundWork::HasWork() const {
-  return stop_ || backlog_.tail_bytes >= seal_bytes_ ||
-         backlog_.edge_changes >= EdgeChangesToSeal(backlog_.sealed_edges) ||
+  return stop_ || backlog_.tail_bytes >= seal_bytes_ || backlog_.edges_due ||
          backlog_.deaths >= deaths_seen_ + state_.meta.rows_per_block ||
          backlog_.files >= files_seen_ + kFilesToLook;
 }
 
 bool BackgroundWork::HasRowRoom() const { return backlog_.tail_bytes < kWaitFactor * seal_bytes_; }
 
-bool BackgroundWork::HasEdgeRoom() const {
-  return backlog_.edge_changes < MostEdgeChanges(backlog_.sealed_edges);
-}
+bool BackgroundWork::HasEdgeRoom() const { return backlog_.edges_have_room; }
 
 absl::Status BackgroundWork::NoRoom() const {
   if (!HasRowRoom() && !outcome_.tail.ok()) {
@@ -90,7 +88,7 @@ absl::Status BackgroundWork::WaitForRoom() {
 
 absl::Status BackgroundWork::SealAll() {
   absl::Status tail = maintenance_.Seal(/*least_open=*/0);
-  absl::Status edges = tail.ok() ? maintenance_.SealEdges(/*changes=*/1) : tail;
+  absl::Status edges = tail.ok() ? maintenance_.SealEdges(/*only_if_due=*/false) : tail;
   absl::MutexLock lock(&mutex_);
   outcome_.tail = tail;
   if (tail.ok()) outcome_.edges = edges;
@@ -129,24 +127,22 @@ absl::Status BackgroundWork::status() const {
   return outcome_.First();
 }
 
-BackgroundWork::Outcome BackgroundWork::Round(std::uint64_t edge_changes) {
+BackgroundWork::Outcome BackgroundWork::Round() {
   return {.tail = maintenance_.Seal(seal_bytes_),
-          .edges = maintenance_.SealEdges(edge_changes),
+          .edges = maintenance_.SealEdges(/*only_if_due=*/true),
           .compaction = maintenance_.CompactFiles(kMostlyDead, nullptr),
           .merge = maintenance_.MergeFiles()};
 }
 
 void BackgroundWork::Run() {
   for (;;) {
-    std::uint64_t changes = 0;
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &BackgroundWork::HasWork));
       if (stop_) return;
       deaths_seen_ = backlog_.deaths;
-      changes = EdgeChangesToSeal(backlog_.sealed_edges);
     }
-    Outcome outcome = Round(changes);
+    Outcome outcome = Round();
     // Fails only if the function does, which does not.
     queue_
         .RunAlone([this] {

@@ -45,7 +45,8 @@ class BackgroundWork {
 
  private:
   struct Backlog {
-    std::uint64_t tail_bytes = 0, deaths = 0, files = 0, edge_changes = 0, sealed_edges = 0;
+    std::uint64_t tail_bytes = 0, deaths = 0, files = 0;
+    bool edges_due = false, edges_have_room = true;
   };
   // How each kind of work ended when it was last tried.
   struct Outcome {
@@ -58,7 +59,7 @@ class BackgroundWork {
 
   void Run();
   // All work there is, each kind whatever came of the others.
-  Outcome Round(std::uint64_t edge_changes);
+  Outcome Round();
   absl::Status SealAll();
   absl::Status Merge();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

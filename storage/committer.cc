@@ -79,7 +79,10 @@ absl::Status Committer::Write(Durability durability) {
   WriteEvents();
   ENGRAM_RETURN_IF_ERROR(WriteCommit(state_, durability, next_, batch_));
   for (const NewRow& row : rows_) state_.tail.Append(row);
-  for (const EdgeEvent& event : events_) state_.edge_log.Append(event);
+  for (const EdgeEvent& event : events_) {
+    state_.edge_log.Append(event);
+    state_.edge_backlog.Add(*state_.edges, event);
+  }
   if (!dead_.empty()) state_.tombstones = state_.tombstones.With(dead_);
   state_.deaths += dead_.size();
   state_.deletions += deletions_;
@@ -181,7 +184,7 @@ absl::Status Committer::AddDelete(const Change& change) {
   ++deletions_;
   Erase(Family::kRecords, RecordKey(change.id, RecordKind::kPayload));
   Erase(Family::kRecords, RecordKey(change.id, RecordKind::kStrength));
-  if (state_.HasEdges() || !events_.empty()) {
+  if (MayHaveEdges(head->node)) {
     events_.push_back({.kind = EdgeEvent::Kind::kForget, .from = head->node, .to = head->node});
   }
   ENGRAM_RETURN_IF_ERROR(RemoveKeys(change.id));
@@ -260,6 +263,7 @@ void Committer::RollBack(const Mark& mark) {
   rows_.resize(mark.rows);
   dead_.resize(mark.dead);
   events_.resize(mark.events);
+  looked_at_ = std::min(looked_at_, mark.events);
   deletions_ = mark.deletions;
   max_id_ = mark.max_id;
   for (auto it = undo_heads_.rbegin(); it != undo_heads_.rend(); ++it) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -75,6 +76,8 @@ class Committer {
                                           CommitRequest& request);
   absl::StatusOr<std::uint32_t> NodeOfMissing(std::uint64_t id, const EdgePut& edge,
                                               CommitRequest& request);
+  // Whether a living memory may have edges, with those that this group has put.
+  bool MayHaveEdges(std::uint32_t node);
   void WriteEvents();
 
   // What a request that fails is rolled back to.
@@ -111,6 +114,9 @@ class Committer {
   std::vector<NewRow> rows_;
   std::vector<std::uint64_t> dead_;
   std::vector<EdgeEvent> events_;
+  // Nodes of the first `looked_at_` events, and maybe of some of a request that was refused.
+  absl::flat_hash_set<std::uint32_t> event_nodes_;
+  std::size_t looked_at_ = 0;
   std::uint64_t deletions_ = 0;
   NodesOfLiving known_;
   std::vector<UndoHead> undo_heads_;

@@ -108,6 +108,16 @@ absl::Status Committer::AddEdgeDeletion(const Change& change) {
   return absl::OkStatus();
 }
 
+// Columns and log are of one moment, whoever seals beside: they are switched with the turn.
+bool Committer::MayHaveEdges(std::uint32_t node) {
+  if (state_.edge_backlog.MayHaveEdges(*state_.edges, node)) return true;
+  for (; looked_at_ < events_.size(); ++looked_at_) {
+    event_nodes_.insert(events_[looked_at_].from);
+    event_nodes_.insert(events_[looked_at_].to);
+  }
+  return event_nodes_.contains(node);
+}
+
 void Committer::WriteEvents() {
   const std::uint64_t first = state_.edge_log.end();
   std::string run;

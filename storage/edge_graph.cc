@@ -11,6 +11,10 @@ namespace {
 // A list of more edges than this has an arena of its own.
 constexpr std::size_t kLongList = 256;
 
+// So many overlays are kept for graphs to start from: the newest, and those of views that
+// were asked last.
+constexpr std::size_t kMostKept = 3;
+
 // What one event does to the edges out of `from`.
 struct Step {
   enum class Kind : std::uint8_t {
@@ -126,7 +130,8 @@ class NodeMerger {
 
 class Applier {
  public:
-  Applier(const MappedEdges& base, EdgeOverlay& overlay) : base_(base), overlay_(overlay) {}
+  Applier(const MappedEdges& base, EdgeOverlay& overlay, const HeapTotal& total)
+      : base_(base), overlay_(overlay), total_(total) {}
 
   void Apply(const EdgeEvent& event) {
     switch (event.kind) {
@@ -147,26 +152,29 @@ class Applier {
     std::size_t most = 0;
     ForEachNode(
         [&](std::uint32_t node, absl::Span<Step> steps) { most += Now(node).size + steps.size(); });
-    const auto shared = std::make_shared<EdgeArena>(most);
+    const auto shared = std::make_shared<EdgeArena>(most, total_);
+    std::vector<std::pair<std::uint32_t, NodeEdges>> changed;
     NodeMerger merger;
     std::size_t used = 0;
     ForEachNode([&](std::uint32_t node, absl::Span<Step> steps) {
       const EdgeSpan before = Now(node);
       // The next change of a long list should not leave it behind for the sake of others.
       const bool alone = IsLong(before, steps);
-      const auto arena = alone ? std::make_shared<EdgeArena>(before.size + steps.size()) : shared;
+      const auto arena =
+          alone ? std::make_shared<EdgeArena>(before.size + steps.size(), total_) : shared;
       const std::size_t at = alone ? 0 : used;
       const std::uint32_t size = merger.Merge(before, steps, *arena, at);
       overlay_.edges = overlay_.edges - before.size + size;
-      overlay_.lists[node] = {.span = {.targets = arena->targets.get() + at,
-                                       .weights = arena->weights.get() + at,
-                                       .types = arena->types.get() + at,
-                                       .type_bytes = sizeof(std::uint32_t),
-                                       .size = size,
-                                       .sum = SumOfWeights({arena->weights.get() + at, size})},
-                              .arena = arena};
+      const EdgeSpan after = {.targets = arena->targets.get() + at,
+                              .weights = arena->weights.get() + at,
+                              .types = arena->types.get() + at,
+                              .type_bytes = sizeof(std::uint32_t),
+                              .size = size,
+                              .sum = SumOfWeights({arena->weights.get() + at, size})};
+      changed.emplace_back(node, NodeEdges{.span = after, .arena = arena});
       if (!alone) used += size;
     });
+    overlay_.lists.Set(std::move(changed), total_);
     AddSources();
   }
 
@@ -185,14 +193,14 @@ class Applier {
   }
 
   EdgeSpan Now(std::uint32_t node) const {
-    const auto known = overlay_.lists.find(node);
-    return known == overlay_.lists.end() ? BaseSpan(base_, node) : known->second.span;
+    const NodeEdges* known = overlay_.lists.Find(node);
+    return known == nullptr ? BaseSpan(base_, node) : known->span;
   }
 
   void AddSources() {
     std::sort(added_.begin(), added_.end());
     added_.erase(std::unique(added_.begin(), added_.end()), added_.end());
-    if (!added_.empty()) overlay_.Add(std::exchange(added_, {}));
+    if (!added_.empty()) overlay_.Add(std::exchange(added_, {}), total_);
   }
 
   void Forget(std::uint32_t node) {
@@ -210,35 +218,59 @@ class Applier {
 
   const MappedEdges& base_;
   EdgeOverlay& overlay_;
+  const HeapTotal& total_;
   std::vector<Step> steps_;
   SourcePairs added_;
 };
 
 }  // namespace
 
-void EdgeOverlay::Add(SourcePairs pairs) {
-  while (!added.empty() && added.back()->size() <= 2 * pairs.size()) {
-    SourcePairs merged(added.back()->size() + pairs.size());
-    std::merge(added.back()->begin(), added.back()->end(), pairs.begin(), pairs.end(),
-               merged.begin());
+void EdgeLists::Set(std::vector<std::pair<std::uint32_t, NodeEdges>> changed,
+                    const HeapTotal& total) {
+  if (changed.empty()) return;
+  if (parts_.empty()) parts_.resize(kParts);
+  std::vector<std::shared_ptr<Part>> own(kParts);
+  for (auto& [node, list] : changed) {
+    std::shared_ptr<Part>& part = own[node % kParts];
+    if (part == nullptr) {
+      part = std::make_shared<Part>();
+      if (const auto& before = parts_[node % kParts]; before != nullptr) {
+        part->lists = before->lists;
+      }
+    }
+    size_ += part->lists.insert_or_assign(node, std::move(list)).second ? 1 : 0;
+  }
+  for (std::uint32_t i = 0; i < kParts; ++i) {
+    if (own[i] == nullptr) continue;
+    const std::size_t slot = sizeof(std::pair<std::uint32_t, NodeEdges>) + 1;
+    own[i]->bytes = HeapBytes(total, sizeof(Part) + own[i]->lists.capacity() * slot);
+    parts_[i] = std::move(own[i]);
+  }
+}
+
+void EdgeOverlay::Add(SourcePairs pairs, const HeapTotal& total) {
+  while (!added.empty() && added.back()->pairs.size() <= 2 * pairs.size()) {
+    const SourcePairs& before = added.back()->pairs;
+    SourcePairs merged(before.size() + pairs.size());
+    std::merge(before.begin(), before.end(), pairs.begin(), pairs.end(), merged.begin());
     merged.erase(std::unique(merged.begin(), merged.end()), merged.end());
     pairs = std::move(merged);
     added.pop_back();
   }
-  added.push_back(std::make_shared<const SourcePairs>(std::move(pairs)));
+  added.push_back(std::make_shared<const SourceRun>(std::move(pairs), total));
 }
 
 void EdgeOverlay::AppendAdded(std::uint32_t target, std::vector<std::uint32_t>* sources) const {
   for (const auto& run : added) {
-    auto it = std::lower_bound(run->begin(), run->end(), std::pair(target, std::uint32_t{0}));
-    for (; it != run->end() && it->first == target; ++it) sources->push_back(it->second);
+    auto it =
+        std::lower_bound(run->pairs.begin(), run->pairs.end(), std::pair(target, std::uint32_t{0}));
+    for (; it != run->pairs.end() && it->first == target; ++it) sources->push_back(it->second);
   }
 }
 
 EdgeSpan EdgeGraph::Out(std::uint32_t node) const {
-  const auto changed = overlay_->lists.find(node);
-  if (changed != overlay_->lists.end()) return changed->second.span;
-  return BaseSpan(*base_, node);
+  const NodeEdges* changed = overlay_->lists.Find(node);
+  return changed != nullptr ? changed->span : BaseSpan(*base_, node);
 }
 
 std::vector<std::uint32_t> EdgeGraph::MaybeSources(std::uint32_t node) const {
@@ -276,41 +308,61 @@ std::size_t EdgeGraph::MostSources(std::uint32_t node) const {
 absl::StatusOr<std::shared_ptr<const EdgeGraph>> EdgeGraphs::Get(
     std::shared_ptr<const MappedEdges> base, const EdgeLogView& log, bool verify) {
   ENGRAM_RETURN_IF_ERROR(base->Check(verify));
-  absl::MutexLock lock(&mutex_);
-  const bool same = base_ == base;
-  const bool older = base_ != nullptr && end_ > log.end();
-  std::shared_ptr<EdgeOverlay> overlay;
-  std::uint64_t from = log.first();
-  if (same && !older) {
-    const bool free = overlay_->graphs.load(std::memory_order_acquire) == 0;
-    overlay = free || end_ == log.end() ? overlay_ : std::make_shared<EdgeOverlay>(*overlay_);
-    from = end_;
-  } else {
-    overlay = std::make_shared<EdgeOverlay>();
-    overlay->edges = base->catalog().edges();
-  }
-  if (from < log.end()) {
-    Applier applier(*base, *overlay);
-    for (std::uint64_t i = from; i < log.end(); ++i) applier.Apply(log.event(i));
+  Kept made = Nearest(base, log);
+  if (made.end < log.end() || made.overlay == nullptr) {
+    const auto overlay = made.overlay != nullptr ? std::make_shared<EdgeOverlay>(*made.overlay)
+                                                 : std::make_shared<EdgeOverlay>();
+    if (made.overlay == nullptr) overlay->edges = base->catalog().edges();
+    Applier applier(*base, *overlay, total_);
+    for (std::uint64_t i = made.end; i < log.end(); ++i) applier.Apply(log.event(i));
     applier.Finish();
+    applied_.fetch_add(log.end() - made.end, std::memory_order_relaxed);
+    made.overlay = overlay;
+    made.end = log.end();
   }
-  // Of two bases with as many events in all, the one that is sealed further stays.
-  const bool behind = !same && base->catalog().next_event < base_next_;
-  if (!older && !behind) {
-    base_next_ = base->catalog().next_event;
-    base_ = base;
-    overlay_ = overlay;
-    end_ = log.end();
+  Keep(made);
+  return std::make_shared<const EdgeGraph>(std::move(made.base), std::move(made.overlay));
+}
+
+// Returns: the kept overlay that lacks the fewest events of `log`; without one, a null that
+// lacks them all.
+EdgeGraphs::Kept EdgeGraphs::Nearest(const std::shared_ptr<const MappedEdges>& base,
+                                     const EdgeLogView& log) {
+  Kept nearest{.base = base, .overlay = nullptr, .end = log.first()};
+  absl::MutexLock lock(&mutex_);
+  for (const Kept& kept : kept_) {
+    if (kept.base != base || kept.end > log.end()) continue;
+    if (nearest.overlay == nullptr || kept.end > nearest.end) nearest = kept;
   }
-  return std::make_shared<const EdgeGraph>(std::move(base), std::move(overlay));
+  return nearest;
+}
+
+void EdgeGraphs::Keep(const Kept& made) {
+  std::vector<Kept> dropped;  // freed when nobody waits for it
+  absl::MutexLock lock(&mutex_);
+  const std::uint64_t sealed = made.base->catalog().next_event;
+  if (sealed < sealed_) return;
+  if (sealed > sealed_) dropped.swap(kept_);
+  sealed_ = sealed;
+  std::uint64_t newest = made.end;
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    newest = std::max(newest, kept_[i].end);
+    if (kept_[i].end != made.end) continue;
+    dropped.push_back(std::move(kept_[i]));
+    kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(i--));
+  }
+  kept_.insert(kept_.begin(), made);
+  if (kept_.size() <= kMostKept) return;
+  const auto last = kept_.back().end == newest ? kept_.end() - 2 : kept_.end() - 1;
+  dropped.push_back(std::move(*last));
+  kept_.erase(last);
 }
 
 void EdgeGraphs::Clear(std::uint64_t sealed) {
+  std::vector<Kept> dropped;
   absl::MutexLock lock(&mutex_);
-  base_.reset();
-  overlay_.reset();
-  end_ = 0;
-  base_next_ = sealed;
+  dropped.swap(kept_);
+  sealed_ = sealed;
 }
 
 }  // namespace engram::storage

@@ -41,8 +41,13 @@ KeyForms::KeyForms(const View& view, bool verify)
 absl::StatusOr<KeyForms::Found> KeyForms::Find(std::string_view form) const {
   Found found;
   const std::string whole = FormPrefix(form);
-  it_->Seek(whole);
-  found.whole = it_->Valid() && it_->key().starts_with(whole);
+  for (it_->Seek(whole); it_->Valid() && it_->key().starts_with(whole); it_->Next()) {
+    const auto id = view_.FindKey(it_->key().ToStringView().substr(whole.size()), verify_);
+    if (absl::IsNotFound(id.status())) continue;  // its key went, and it stayed
+    ENGRAM_RETURN_IF_ERROR(id.status());
+    found.whole = true;
+    break;
+  }
   // A space sorts behind the zero that ends a form, and before whatever else can follow.
   std::string longer = whole;
   longer.back() = ' ';

@@ -30,8 +30,8 @@ class KeyForms {
   KeyForms(const View& view, bool verify);
 
   struct Found {
-    bool whole = false;     // some key has the form
-    bool may_grow = false;  // some key has a form that goes on after it with a space
+    bool whole = false;     // some key that is there has the form
+    bool may_grow = false;  // some entry has a form that goes on after it with a space
   };
   absl::StatusOr<Found> Find(std::string_view form) const;
 

@@ -139,7 +139,9 @@ absl::Status Maintenance::Carry(Switch change) {
   Catalog catalog = state_.catalog;
   for (const FileEntry& entry : change.removed) catalog.Remove(entry.first_row());
   for (const BlockFile& file : change.added) catalog.Add(file.entry);
-  absl::Status status = Ingest(change.added);
+  std::vector<std::string> paths;
+  for (const BlockFile& file : change.added) paths.push_back(file.path);
+  absl::Status status = Ingest(Family::kBlocks, paths);
   std::shared_ptr<const MappedBlocks> blocks;
   if (status.ok()) {
     auto mapped =
@@ -154,27 +156,24 @@ absl::Status Maintenance::Carry(Switch change) {
   if (status.ok()) return status;
   blocks.reset();
   std::error_code ignored;  // RemoveLeftovers gets what stays
-  for (const BlockFile& file : change.added) std::filesystem::remove(file.path, ignored);
+  for (const std::string& path : paths) std::filesystem::remove(path, ignored);
   // A batch that may be in the log may name them: then only a restart knows.
   const absl::Status dropped =
       queue_.RunAlone([&] { return state_.broken.ok() ? DropOrphans() : absl::OkStatus(); });
   return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
 }
 
-absl::Status Maintenance::Ingest(const std::vector<BlockFile>& files) {
-  if (files.empty()) return absl::OkStatus();
+absl::Status Maintenance::Ingest(Family family, const std::vector<std::string>& paths) {
+  if (paths.empty()) return absl::OkStatus();
   // The files are durable at once; the log before them must not be less so.
   ENGRAM_RETURN_IF_ERROR(state_.database->SyncLog());
   rocksdb::IngestExternalFileOptions options;
   options.move_files = true;
   options.write_global_seqno = false;
   options.fail_if_not_bottommost_level = true;
-  std::vector<std::string> paths;
-  paths.reserve(files.size());
-  for (const BlockFile& file : files) paths.push_back(file.path);
-  return FromRocks(state_.database->db().IngestExternalFile(
-                       state_.database->family(Family::kBlocks), paths, options),
-                   "ingesting blocks");
+  return FromRocks(
+      state_.database->db().IngestExternalFile(state_.database->family(family), paths, options),
+      absl::StrFormat("ingesting %s", FamilyName(family)));
 }
 
 absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,

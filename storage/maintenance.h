@@ -26,12 +26,6 @@
 
 namespace engram::storage {
 
-// Returns: how many changes of edges are worth a seal, which writes all `sealed` edges
-// anew: so many that each edge is written a bounded number of times.
-std::uint64_t EdgeChangesToSeal(std::uint64_t sealed);
-// Returns: at how many changes writers wait.
-std::uint64_t MostEdgeChanges(std::uint64_t sealed);
-
 // Thread-safe; one step at a time, in the order they are asked for.
 class Maintenance {
  public:
@@ -59,8 +53,9 @@ class Maintenance {
   absl::StatusOr<bool> WriteInBulk(absl::Span<const ImportedMemory> memories, std::int64_t now)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Folds the changes of edges into the sealed ones, when there are at least `changes`.
-  absl::Status SealEdges(std::uint64_t changes) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Folds the changes of edges into the sealed ones: all there are, or nothing while they are not
+  // worth it (EdgeBacklog::IsDue).
+  absl::Status SealEdges(bool only_if_due) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Copies the database as it is at one moment into a new `directory`. No seal, compaction or
   // bulk write while the files are noted: RocksDB lists the table files first and ends
@@ -90,7 +85,8 @@ class Maintenance {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Rewrite(const std::vector<FileEntry>& entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Carry(Switch change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Ingest(const std::vector<BlockFile>& files);
+  // Takes files into `family`; nothing is done where there are none.
+  absl::Status Ingest(Family family, const std::vector<std::string>& paths);
   absl::Status CommitSwitch(const Switch& change, Catalog catalog,
                             std::shared_ptr<const MappedBlocks> blocks);
   absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now);

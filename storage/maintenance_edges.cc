@@ -2,7 +2,6 @@
 //
 // The protocol is that of blocks (maintenance.h): new columns are ingested, named by
 // nobody, and one synced batch switches the catalog to them and takes the changes away.
-#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -13,34 +12,21 @@
 #include "storage/maintenance.h"
 
 namespace engram::storage {
-namespace {
 
-constexpr std::uint64_t kLeastChanges = std::uint64_t{1} << 16;
-constexpr std::uint64_t kMostChanges = std::uint64_t{1} << 20;
-constexpr std::uint64_t kShareOfSealed = 4;
-
-}  // namespace
-
-std::uint64_t EdgeChangesToSeal(std::uint64_t sealed) {
-  return std::clamp(sealed / kShareOfSealed, kLeastChanges, kMostChanges);
-}
-
-std::uint64_t MostEdgeChanges(std::uint64_t sealed) {
-  return std::max(4 * EdgeChangesToSeal(sealed), 2 * kMostChanges);
-}
-
-absl::Status Maintenance::SealEdges(std::uint64_t changes) {
+absl::Status Maintenance::SealEdges(bool only_if_due) {
   FairMutexLock lock(&mutex_);
   std::shared_ptr<const MappedEdges> base;
   EdgeLogView log;
   std::uint32_t nodes = 0;
+  bool wanted = false;
   ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
     base = state_.edges;
     log = state_.edge_log.View();
     nodes = state_.commit.next_node;
+    wanted = !log.empty() && (!only_if_due || state_.edge_backlog.IsDue(base->catalog().edges()));
     return state_.broken;
   }));
-  if (log.empty() || log.end() - log.first() < changes) return absl::OkStatus();
+  if (!wanted) return absl::OkStatus();
   EdgeFile file;
   {
     // Damage must not be copied under a fresh checksum: hence the check.
@@ -52,20 +38,9 @@ absl::Status Maintenance::SealEdges(std::uint64_t changes) {
 }
 
 absl::Status Maintenance::CarryEdges(EdgeFile file) {
-  absl::Status status;
-  if (!file.path.empty()) {
-    // The file is durable at once; the log before it must not be less so.
-    status = state_.database->SyncLog();
-    rocksdb::IngestExternalFileOptions options;
-    options.move_files = true;
-    options.write_global_seqno = false;
-    options.fail_if_not_bottommost_level = true;
-    if (status.ok()) {
-      status = FromRocks(state_.database->db().IngestExternalFile(
-                             state_.database->family(Family::kEdges), {file.path}, options),
-                         "ingesting edges");
-    }
-  }
+  std::vector<std::string> paths;
+  if (!file.path.empty()) paths.push_back(file.path);
+  absl::Status status = Ingest(Family::kEdges, paths);
   std::shared_ptr<const MappedEdges> edges;
   if (status.ok()) {
     auto mapped = MappedEdges::Map(state_.database, file.catalog,
@@ -79,7 +54,7 @@ absl::Status Maintenance::CarryEdges(EdgeFile file) {
   }
   if (!status.ok()) {
     std::error_code ignored;  // RemoveLeftovers gets what stays
-    if (!file.path.empty()) std::filesystem::remove(file.path, ignored);
+    for (const std::string& path : paths) std::filesystem::remove(path, ignored);
   }
   // After a switch the edges of before are what nobody names; after a failure the new ones.
   // A batch that may be in the log may name those: then only a restart knows.
@@ -106,6 +81,7 @@ absl::Status Maintenance::CommitEdges(const EdgeCatalog& catalog,
   ENGRAM_RETURN_IF_ERROR(WriteCommit(state_, Durability::kPower, state_.commit, batch));
   state_.edge_log.DropBefore(catalog.next_event);
   state_.edges = std::move(edges);
+  state_.edge_backlog.Reset(*state_.edges, state_.edge_log.View());
   state_.graphs->Clear(catalog.next_event);
   publisher_.Publish(state_);
   return absl::OkStatus();

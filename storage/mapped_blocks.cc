@@ -1,13 +1,10 @@
 #include "storage/mapped_blocks.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "storage/base/prefault.h"
 #include "storage/base/status.h"
 #include "storage/format/record_format.h"
 
@@ -198,16 +195,11 @@ const MappedBlock* MappedBlocks::Find(std::uint64_t row) const {
 }
 
 absl::Status MappedBlocks::Prefault() const {
-  constexpr std::uintptr_t kPage = 4096;
   for (const MappedBlock& block : blocks_) {
     for (const BlockColumn& column : block.columns_) {
-      const auto begin = reinterpret_cast<std::uintptr_t>(column.payload.data()) & ~(kPage - 1);
-      const auto end =
-          reinterpret_cast<std::uintptr_t>(column.payload.data()) + column.payload.size();
-      if (::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ) == 0) continue;
-      if (errno == EINVAL) return absl::OkStatus();  // a kernel older than 5.14: nothing is lost
-      return absl::InternalError(absl::StrFormat("bringing %s into memory: %s",
-                                                 Describe(block.extent_), std::strerror(errno)));
+      const absl::Status status = PrefaultBytes(column.payload);
+      if (!status.ok())
+        return Annotate(status, "bringing " + Describe(block.extent_) + " into memory");
     }
   }
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "storage/base/prefault.h"
 #include "storage/base/status.h"
 
 namespace engram::storage {
@@ -241,6 +242,17 @@ absl::Status MappedEdges::CheckAgain() const {
   ENGRAM_RETURN_IF_ERROR(CheckBounds());
   checked_->bounds.store(true, std::memory_order_release);
   checked_->sums.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status MappedEdges::Prefault() const {
+  for (const BlockColumn& column : columns_) {
+    const absl::Status status = PrefaultBytes(column.payload);
+    if (!status.ok()) {
+      return Annotate(status, absl::StrFormat("bringing the edges of node %d into memory",
+                                              column.header.first_row));
+    }
+  }
   return absl::OkStatus();
 }
 

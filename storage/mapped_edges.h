@@ -78,6 +78,9 @@ class MappedEdges {
   // As Check(true), but reads the bytes again whatever is remembered.
   absl::Status CheckAgain() const;
 
+  // Brings all columns into memory.
+  absl::Status Prefault() const;
+
   const EdgeCatalog& catalog() const { return catalog_; }
   const std::vector<EdgeRun>& runs() const { return runs_; }
   std::uint64_t nodes() const { return catalog_.nodes(); }

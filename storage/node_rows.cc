@@ -10,20 +10,23 @@ namespace engram::storage {
 std::uint64_t NodeRows::Find(std::uint32_t node) const {
   const std::size_t chunk = node / kChunkNodes;
   if (chunk >= chunks_.size() || chunks_[chunk] == nullptr) return kNoRow;
-  return (*chunks_[chunk])[node % kChunkNodes];
+  return chunks_[chunk]->rows[node % kChunkNodes];
 }
 
-void NodeRows::Set(std::uint32_t node, std::uint64_t row) {
+void NodeRows::Set(std::uint32_t node, std::uint64_t row, const HeapTotal& total) {
   const std::size_t at = node / kChunkNodes;
   if (at >= chunks_.size()) chunks_.resize(at + 1);
   std::shared_ptr<Chunk>& chunk = chunks_[at];
-  if (chunk == nullptr) {
-    chunk = std::make_shared<Chunk>();
-    chunk->fill(kNoRow);
-  } else if (chunk.use_count() > 1) {
-    chunk = std::make_shared<Chunk>(*chunk);  // an older table has it too
+  if (chunk == nullptr || chunk.use_count() > 1) {  // an older table may have it too
+    auto own = std::make_shared<Chunk>(total);
+    if (chunk == nullptr) {
+      own->rows.fill(kNoRow);
+    } else {
+      own->rows = chunk->rows;
+    }
+    chunk = std::move(own);
   }
-  std::uint64_t& known = (*chunk)[node % kChunkNodes];
+  std::uint64_t& known = chunk->rows[node % kChunkNodes];
   if (known == kNoRow || known < row) known = row;
 }
 
@@ -44,7 +47,9 @@ absl::StatusOr<std::shared_ptr<const NodeRows>> NodeRowsCache::Get(const View& v
       const std::uint64_t row = slice.row(r);
       // Every node was given before its row; a damaged one would make the table as large
       // as it says.
-      if (row >= begin && slice.nodes[r] < view.commit().next_node) rows->Set(slice.nodes[r], row);
+      if (row >= begin && slice.nodes[r] < view.commit().next_node) {
+        rows->Set(slice.nodes[r], row, total_);
+      }
     }
   }
   if (verify && end >= end_row_) {

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "storage/heap_bytes.h"
 
 namespace engram::storage {
 
@@ -25,9 +26,14 @@ class NodeRows {
  private:
   friend class NodeRowsCache;
   static constexpr std::uint32_t kChunkNodes = 4096;
-  using Chunk = std::array<std::uint64_t, kChunkNodes>;
+  struct Chunk {
+    explicit Chunk(const HeapTotal& total) : bytes(total, sizeof(Chunk)) {}
 
-  void Set(std::uint32_t node, std::uint64_t row);
+    std::array<std::uint64_t, kChunkNodes> rows;
+    HeapBytes bytes;
+  };
+
+  void Set(std::uint32_t node, std::uint64_t row, const HeapTotal& total);
 
   std::vector<std::shared_ptr<Chunk>> chunks_;
 };
@@ -38,7 +44,11 @@ class NodeRowsCache {
   // Errors: those of View::ReadySlice.
   absl::StatusOr<std::shared_ptr<const NodeRows>> Get(const View& view, bool verify);
 
+  // Returns: what all tables hold, those that readers have included.
+  std::uint64_t heap_bytes() const { return total_->load(std::memory_order_relaxed); }
+
  private:
+  const HeapTotal total_ = NewHeapTotal();
   absl::Mutex mutex_;
   std::shared_ptr<const NodeRows> newest_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t end_row_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -56,10 +56,14 @@ class StoreFilesImpl : public StoreFiles {
   }
 
   absl::Status Start() {
-    if (options_.prefault) ENGRAM_RETURN_IF_ERROR(state_->blocks->Prefault());
+    if (options_.prefault) {
+      ENGRAM_RETURN_IF_ERROR(state_->blocks->Prefault());
+      ENGRAM_RETURN_IF_ERROR(state_->edges->Prefault());
+    }
     if (options_.read_only) return absl::OkStatus();
     RemoveLeftovers(path_);
     ENGRAM_RETURN_IF_ERROR(maintenance_->DropOrphans());
+    state_->edge_backlog.Reset(*state_->edges, state_->edge_log.View());
     const std::uint64_t before = state_->commit.batch;
     ENGRAM_RETURN_IF_ERROR(FillKeyForms(*state_));
     if (state_->commit.batch != before) publisher_.Publish(*state_);
@@ -234,7 +238,7 @@ FilesStats StoreFilesImpl::Stats() const {
   stats.bytes_mapped = view->blocks().mapped_bytes() + view->sealed_edges().mapped_bytes();
   stats.bytes_heap = stats.tail_rows * (meta_.dimension * sizeof(float) + 20) +
                      stats.edge_changes * sizeof(EdgeEvent) + view->tombstones().HeapBytes() +
-                     view->RocksHeapBytes();
+                     view->MadeHeapBytes() + view->RocksHeapBytes();
   if (background_ != nullptr) {
     const absl::Status status = background_->status();
     if (!status.ok()) stats.background_error = status.ToString();

@@ -1,12 +1,13 @@
 // Which rows are dead: an immutable bitmap per view, shared chunk by chunk with
-// the view before it, so that a delete costs the chunk it touches.
+// the view before it, so that a delete costs the chunk it touches. It takes as much memory as
+// there are dead rows, whatever their numbers say.
 #ifndef ENGRAM_STORAGE_TOMBSTONES_H_
 #define ENGRAM_STORAGE_TOMBSTONES_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -18,10 +19,10 @@ namespace engram::storage {
 class Tombstones {
  public:
   bool Contains(std::uint64_t row) const {
-    const std::uint64_t chunk = row / kChunkRows;
-    if (chunk >= chunks_.size() || chunks_[chunk] == nullptr) return false;
+    const auto found = LowerBound(row / kChunkRows);
+    if (found == chunks_.end() || found->index != row / kChunkRows) return false;
     const std::uint64_t bit = row % kChunkRows;
-    return ((*chunks_[chunk])[bit / 64] >> (bit % 64)) & 1;
+    return ((*found->bits)[bit / 64] >> (bit % 64)) & 1;
   }
 
   // Returns: how many rows of [first, end) are dead.
@@ -36,12 +37,20 @@ class Tombstones {
 
  private:
   static constexpr std::uint64_t kChunkRows = 65536;
-  using Chunk = std::array<std::uint64_t, kChunkRows / 64>;
+  using Bits = std::array<std::uint64_t, kChunkRows / 64>;
+  struct Chunk {
+    std::uint64_t index;  // of its first row, in chunks
+    std::shared_ptr<const Bits> bits;
+  };
 
-  void FreeEmpty(const std::map<std::uint64_t, std::shared_ptr<Chunk>>& changed);
+  std::vector<Chunk>::const_iterator LowerBound(std::uint64_t index) const {
+    return std::lower_bound(
+        chunks_.begin(), chunks_.end(), index,
+        [](const Chunk& chunk, std::uint64_t wanted) { return chunk.index < wanted; });
+  }
   Tombstones Changed(absl::Span<const std::uint64_t> rows, bool dead) const;
 
-  std::vector<std::shared_ptr<const Chunk>> chunks_;
+  std::vector<Chunk> chunks_;  // by index; none is empty
   std::uint64_t size_ = 0;
 };
 

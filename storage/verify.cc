@@ -134,9 +134,9 @@ class Verifier {
     }
     const auto sealed_nodes = static_cast<std::uint32_t>(sealed.nodes());
     for (std::uint32_t node = 0; node < sealed_nodes; ++node) CheckEdgesOf(**graph, node);
-    for (const auto& [node, list] : (*graph)->overlay().lists) {
+    (*graph)->overlay().lists.ForEachNode([&](std::uint32_t node) {
       if (node >= sealed_nodes) CheckEdgesOf(**graph, node);
-    }
+    });
     std::uint64_t sources = 0, pairs = 0;
     for (const EdgeRun& run : sealed.runs()) {
       CheckSourcesOf(run);

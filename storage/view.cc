@@ -202,6 +202,10 @@ absl::StatusOr<std::shared_ptr<const NodeRows>> View::Rows(bool verify) const {
   return rows_;
 }
 
+std::uint64_t View::MadeHeapBytes() const {
+  return parts_.graphs->heap_bytes() + parts_.node_rows->heap_bytes();
+}
+
 std::uint64_t View::RocksHeapBytes() const {
   rocksdb::DB& db = parts_.database->db();
   std::uint64_t total = 0, part = 0;

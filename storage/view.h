@@ -113,6 +113,8 @@ class View {
   std::uint64_t edge_changes() const { return parts_.edge_log.end() - parts_.edge_log.first(); }
   const MappedEdges& sealed_edges() const { return *parts_.edges; }
 
+  // Returns: what the graphs and tables of rows hold that views of this store have made.
+  std::uint64_t MadeHeapBytes() const;
   // Returns: what RocksDB holds in memory: memtables, open tables, cache.
   std::uint64_t RocksHeapBytes() const;
 

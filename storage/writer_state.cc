@@ -36,12 +36,27 @@ absl::Status LoadCommit(WriterState& state) {
   return absl::OkStatus();
 }
 
+// Arrays are made for all nodes that were given: there are as many ids of nodes. Memories and
+// living rows are no more than nodes, and nothing is as long as rows are many.
+absl::Status CheckNodesGiven(const WriterState& state) {
+  std::uint64_t held = 0;
+  const RocksIterator it = Scan(*state.database, Family::kIds);
+  it->SeekForPrev(NodeKey(std::numeric_limits<std::uint32_t>::max()));
+  if (it->Valid()) {
+    if (const auto node = DecodeNodeKey(it->key().ToStringView())) held = std::uint64_t{*node} + 1;
+  }
+  ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), "reading the largest node"));
+  if (state.commit.next_node <= held) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrFormat("the commit record says that %d nodes were given, and the store knows %d",
+                      state.commit.next_node, held));
+}
+
 absl::Status LoadTombstones(WriterState& state) {
   std::vector<std::uint64_t> rows;
   const RocksIterator it = Scan(*state.database, Family::kTombstones);
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     const auto row = DecodeRowKey(it->key().ToStringView());
-    // A row that was never given would make the bitmap as large as it says.
     if (!row.has_value() || *row >= state.commit.next_row) return DamagedKey(Family::kTombstones);
     rows.push_back(*row);
   }
@@ -125,6 +140,7 @@ absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Dat
                                                              const WriterState* previous) {
   auto state = std::make_unique<WriterState>(std::move(database), meta);
   ENGRAM_RETURN_IF_ERROR(LoadCommit(*state));
+  ENGRAM_RETURN_IF_ERROR(CheckNodesGiven(*state));
   ENGRAM_ASSIGN_OR_RETURN(state->catalog, Catalog::Load(*state->database));
   if (state->catalog.end_row() > state->commit.next_row) {
     return absl::DataLossError(

@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "storage/catalog.h"
 #include "storage/database.h"
+#include "storage/edge_backlog.h"
 #include "storage/format/record_format.h"
 #include "storage/tail.h"
 #include "storage/tombstones.h"
@@ -30,7 +31,8 @@ struct WriterState {
   Catalog catalog;
   std::shared_ptr<const MappedBlocks> blocks;
   std::shared_ptr<const MappedEdges> edges;
-  EdgeLog edge_log;  // its numbers go on from those in `edges`
+  EdgeLog edge_log;          // its numbers go on from those in `edges`
+  EdgeBacklog edge_backlog;  // of what is in `edge_log`; not of read-only opens
   const std::shared_ptr<EdgeGraphs> graphs = std::make_shared<EdgeGraphs>();
   const std::shared_ptr<NodeRowsCache> node_rows = std::make_shared<NodeRowsCache>();
   Tail tail;
@@ -52,7 +54,6 @@ struct WriterState {
   // longer tells what a restart would find, so there are no writes until then.
   absl::Status broken;
 
-  bool HasEdges() const { return edges->catalog().edges() > 0 || !edge_log.View().empty(); }
   bool MayHaveHead(std::uint64_t id) const { return max_id.has_value() && id <= *max_id; }
   void SawId(std::uint64_t id) {
     if (!MayHaveHead(id)) max_id = id;

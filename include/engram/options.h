@@ -72,7 +72,7 @@ struct StoreOptions {
   // (docs/benchmarks.md).
   std::uint32_t rows_per_block = 0;
 
-  // Bring the mapped blocks into memory at open (MADV_POPULATE_READ), so that
+  // Bring the mapped blocks and edges into memory at open (MADV_POPULATE_READ), so that
   // the first search does not pay for page faults. Default: false.
   bool prefault = false;
 

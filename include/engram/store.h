@@ -116,7 +116,9 @@ struct StoreStats {
   Metric metric = Metric::kCosine;
   std::uint64_t bytes_on_disk = 0;  // every file of the directory
   std::uint64_t bytes_mapped = 0;   // block columns that searches read where they lie
-  std::uint64_t bytes_heap = 0;     // tail, tombstones, and what RocksDB reports of its own
+  // Tail, tombstones, changes of edges and the lists made of them, rows by memory, the arrays of
+  // spreadings, and what RocksDB reports of its own.
+  std::uint64_t bytes_heap = 0;
   std::uint64_t wal_bytes = 0;      // log of writes not yet in table files
   std::string kernel;               // "zig-v3", "cpp-v4", "cpp-baseline", ...
   std::uint32_t format = 0;         // on-disk format version

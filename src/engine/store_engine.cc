@@ -244,7 +244,7 @@ StoreStats StoreEngine::Stats() const {
   stats.metric = metric();
   stats.bytes_on_disk = files.bytes_on_disk;
   stats.bytes_mapped = files.bytes_mapped;
-  stats.bytes_heap = files.bytes_heap;
+  stats.bytes_heap = files.bytes_heap + arrays_.heap_bytes();
   stats.wal_bytes = files.wal_bytes;
   stats.kernel = kernels_.name;
   stats.format = files_->meta().format_version;

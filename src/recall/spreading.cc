@@ -21,8 +21,11 @@ constexpr std::uint64_t kDenseShare = 4;
 // What counts for the way to a node where nothing is left of it.
 constexpr float kLeastActivation = 1e-30f;
 
-// More arrays than this are not kept for later.
-constexpr std::size_t kMaxFree = 8;
+// A seed among others that have 10^38 times as much would be nothing in f32, and the memory
+// that was asked about not in the answer.
+float ShareOfSeed(double share) {
+  return static_cast<float>(std::max<double>(share, std::numeric_limits<float>::min()));
+}
 
 }  // namespace
 
@@ -46,6 +49,13 @@ void SpreadArrays::Clean() {
   reached.clear();
 }
 
+std::uint64_t SpreadArrays::HeapBytes() const {
+  const auto bytes = [](const auto& array) { return array.capacity() * sizeof(array[0]); };
+  return bytes(activation) + bytes(next) + bytes(passed) + bytes(seen) + bytes(hops) +
+         bytes(first_passed) + bytes(touched) + bytes(next_touched) + bytes(active) +
+         bytes(reached);
+}
+
 std::unique_ptr<SpreadArrays> SpreadArraysPool::Take(std::size_t nodes) {
   std::unique_ptr<SpreadArrays> arrays;
   {
@@ -53,16 +63,30 @@ std::unique_ptr<SpreadArrays> SpreadArraysPool::Take(std::size_t nodes) {
     if (!free_.empty()) {
       arrays = std::move(free_.back());
       free_.pop_back();
+      free_bytes_ -= arrays->counted_bytes;
     }
   }
   if (arrays == nullptr) arrays = std::make_unique<SpreadArrays>();
   arrays->Grow(nodes);
+  arrays->counted_bytes = arrays->HeapBytes();
+  absl::MutexLock lock(&mutex_);
+  taken_bytes_ += arrays->counted_bytes;
   return arrays;
 }
 
 void SpreadArraysPool::Give(std::unique_ptr<SpreadArrays> arrays) {
+  const std::uint64_t bytes = arrays->HeapBytes();  // lists may have grown
   absl::MutexLock lock(&mutex_);
-  if (free_.size() < kMaxFree) free_.push_back(std::move(arrays));
+  taken_bytes_ -= arrays->counted_bytes;
+  if (!free_.empty() && free_bytes_ + bytes > most_bytes_) return;
+  arrays->counted_bytes = bytes;
+  free_bytes_ += bytes;
+  free_.push_back(std::move(arrays));
+}
+
+std::uint64_t SpreadArraysPool::heap_bytes() const {
+  absl::MutexLock lock(&mutex_);
+  return free_bytes_ + taken_bytes_;
 }
 
 Spreading::Spreading(const storage::EdgeGraph& graph, const engram_kernels& kernels,
@@ -119,7 +143,7 @@ void Spreading::Seed(absl::Span<const NodeSeed> seeds) {
   SpreadArrays& a = *arrays_;
   for (NodeSeed& seed : restart_) {
     seed.activation /= sum;
-    a.activation[seed.node] = static_cast<float>(seed.activation);
+    a.activation[seed.node] = ShareOfSeed(seed.activation);
     a.hops[seed.node] = 0;
     a.touched.push_back(seed.node);
     a.reached.push_back(seed.node);
@@ -188,7 +212,7 @@ std::size_t Spreading::TouchSeeds() {
   const double share = options_.restart > 0.0f ? double{options_.restart} : 1.0;
   std::size_t touched = 0;
   for (const NodeSeed& seed : restart_) {
-    a.next[seed.node] = static_cast<float>(share * seed.activation);
+    a.next[seed.node] = ShareOfSeed(share * seed.activation);
     a.seen[seed.node] = 1;
     a.next_touched[touched++] = seed.node;
   }

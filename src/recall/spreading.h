@@ -40,20 +40,33 @@ struct SpreadArrays {
   std::vector<std::uint32_t> next_touched;  // room for all nodes and one more
   std::vector<std::uint32_t> active;        // whose `passed` may not be zero
   std::vector<std::uint32_t> reached;       // that have hops
+  std::uint64_t counted_bytes = 0;          // for the pool they were taken from
 
   void Grow(std::size_t nodes);
   void Clean();
+  std::uint64_t HeapBytes() const;
 };
 
-// Arrays that nobody uses now. Thread-safe.
+// Arrays that nobody uses now, as far as they are worth their memory. Thread-safe.
 class SpreadArraysPool {
  public:
+  // Keeps arrays of `most_bytes` together; above that one, so that spreadings in turn need not
+  // make theirs anew.
+  explicit SpreadArraysPool(std::uint64_t most_bytes = std::uint64_t{256} << 20)
+      : most_bytes_(most_bytes) {}
+
   std::unique_ptr<SpreadArrays> Take(std::size_t nodes);
   void Give(std::unique_ptr<SpreadArrays> arrays);
 
+  // Returns: what kept arrays hold, and those that were taken held when they were.
+  std::uint64_t heap_bytes() const;
+
  private:
-  absl::Mutex mutex_;
+  const std::uint64_t most_bytes_;
+  mutable absl::Mutex mutex_;
   std::vector<std::unique_ptr<SpreadArrays>> free_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t free_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t taken_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // One spreading and what it found. Belongs to one thread; used once.
@@ -110,7 +123,8 @@ class Spreading {
   void TakeDenseStep(std::uint32_t step);
   void PassFromAll();
   void PassFromRun(const storage::EdgeRun& run, absl::Span<const std::uint32_t> overlaid);
-  void NoteReached(std::uint32_t step);
+  void ChooseOverlaid(float damping, std::uint64_t* edges);
+  void NoteReached(std::uint32_t begin, std::uint32_t end);
   void FindOverlaid();
   void BecomeSparse();
 
@@ -150,7 +164,9 @@ class Spreading {
   // Any node may have activation or pass it on, `next` holds what was before, and the lists of
   // touched and active nodes are empty.
   bool everywhere_ = false;
-  std::uint32_t step_ = 0;  // that is being taken
+  bool noted_ = true;          // NoteReached() was called for all nodes since the last dense step
+  std::uint32_t arrived_ = 0;  // the last dense step
+  std::uint32_t step_ = 0;     // that is being taken
   SpreadInfo info_;
 };
 

@@ -95,6 +95,66 @@ TEST_F(AssociationsTest, ADeletedMemoryTakesItsEdgesAndReturnsWithoutThem) {
   EXPECT_EQ(store_->Stats().sealed_edges, 1u);
 }
 
+TEST_F(AssociationsTest, ADeletionIsAChangeOfEdgesOnlyWhereThereMayBeSome) {
+  for (MemoryId id = 1; id <= 9; ++id) Put(id, id % 4);
+  ASSERT_TRUE(PutEdge(1, 2).ok());
+  ASSERT_TRUE(store_->Seal().ok());
+  ASSERT_TRUE(PutEdge(3, 4).ok());
+  const auto changes_of = [&](const WriteBatch& batch) {
+    const std::uint64_t before = store_->Stats().edge_changes;
+    const absl::Status status = store_->Write({}, batch);
+    EXPECT_TRUE(status.ok()) << status;
+    return store_->Stats().edge_changes - before;
+  };
+  const auto changes_of_deletion = [&](MemoryId id) {
+    WriteBatch batch;
+    batch.Delete(id);
+    return changes_of(batch);
+  };
+  EXPECT_EQ(changes_of_deletion(5), 0u);
+  EXPECT_EQ(changes_of_deletion(2), 1u);  // sealed, coming in
+  EXPECT_EQ(changes_of_deletion(3), 1u);  // not sealed, going out
+  // One that this very batch has linked; one after a batch that was refused, and linked it.
+  WriteBatch linked;
+  linked.PutEdge({.from = 6, .to = 7});
+  linked.Delete(7);
+  EXPECT_EQ(changes_of(linked), 2u);
+  WriteBatch refused;
+  refused.PutEdge({.from = 8, .to = 9});
+  refused.Delete(9);
+  refused.Delete(100);
+  EXPECT_FALSE(store_->Write({}, refused).ok());
+  EXPECT_EQ(changes_of_deletion(9), 0u);
+  for (const MemoryId id : {1, 4, 6}) {
+    EXPECT_TRUE(Edges(id, Direction::kOut).empty());
+    EXPECT_TRUE(Edges(id, Direction::kIn).empty());
+  }
+  ASSERT_TRUE(store_->Close().ok());
+  Open();
+  for (const MemoryId id : {2, 3, 5, 7, 9}) Put(id, 0);
+  for (MemoryId id = 1; id <= 9; ++id) EXPECT_TRUE(Edges(id, Direction::kOut).empty()) << id;
+  EXPECT_TRUE(store_->Verify({})->findings.empty());
+}
+
+TEST_F(AssociationsTest, StatsCountWhatReadersMakeInMemory) {
+  for (MemoryId id = 0; id < 2000; ++id) Put(id, id % 4);
+  ASSERT_TRUE(store_->Seal().ok());
+  WriteBatch batch;
+  for (MemoryId id = 0; id < 2000; ++id) {
+    for (MemoryId i = 1; i <= 50; ++i) batch.PutEdge({.from = id, .to = (id + i) % 2000});
+  }
+  ASSERT_TRUE(store_->Write({}, batch).ok());
+  const std::uint64_t before = store_->Stats().bytes_heap;
+  const Seed seed{.id = 7};
+  ASSERT_TRUE(store_->Spread({}, {&seed, 1}).ok());
+  // 100,000 edges in lists, a row and the arrays of a spreading for each memory.
+  const std::uint64_t made = store_->Stats().bytes_heap - before;
+  EXPECT_GT(made, 100'000u * 12 + 2000u * (8 + 21));
+  EXPECT_LT(made, 100'000u * 40 + 2000u * 500);
+  ASSERT_TRUE(store_->Seal().ok());
+  EXPECT_LT(store_->Stats().bytes_heap, before + 2'000'000);
+}
+
 TEST_F(AssociationsTest, SpreadFollowsTheDefinition) {
   for (MemoryId id = 1; id <= 3; ++id) Put(id, id);
   ASSERT_TRUE(PutEdge(1, 2, 3.0f).ok());

@@ -7,6 +7,7 @@
 
 #include "engram/engram.h"
 #include "storage/format/edge_format.h"
+#include "storage/format/record_format.h"
 #include "tests/api/graph_store.h"
 #include "tests/support/store_surgery.h"
 
@@ -286,6 +287,58 @@ TEST_F(EdgeDamage, ACatalogThatDoesNotFitTheColumnsIsDataLoss) {
     }
     EXPECT_FALSE((*store)->Verify({})->findings.empty());
   }
+}
+
+TEST_F(EdgeDamage, ACommitRecordThatSaysMoreThanThereIsIsDataLossAtOpen) {
+  struct Case {
+    std::function<void(storage::CommitRecord&)> change;
+    std::string says;
+  };
+  const std::vector<Case> cases = {
+      {[](auto& record) { record.next_node = ~std::uint32_t{0} - 1; },
+       "4294967294 nodes were given, and the store knows " + std::to_string(kCount)},
+      {[](auto& record) { ++record.next_node; }, std::to_string(kCount + 1) +
+                                                     " nodes were given, and the store knows " +
+                                                     std::to_string(kCount)}};
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.says);
+    testing::TempDir copies;
+    const std::string copy = copies / "s";
+    std::filesystem::copy(path_, copy);
+    {
+      StoreSurgery surgery(copy);
+      const std::string key(storage::kCommitKey);
+      auto record = storage::DecodeCommitRecord(surgery.Get(Family::kCatalog, key));
+      ASSERT_TRUE(record.ok()) << record.status();
+      one.change(*record);
+      surgery.Put(Family::kCatalog, key, storage::EncodeCommitRecord(*record));
+    }
+    for (const bool read_only : {false, true}) {
+      StoreOptions options;
+      options.read_only = read_only;
+      const auto store = Store::Open(options, copy);
+      EXPECT_EQ(store.status().code(), StatusCode::kDataLoss) << store.status();
+      EXPECT_TRUE(Says(store.status(), one.says)) << store.status();
+    }
+  }
+}
+
+// A row that may have been given, and was not: what is kept of dead rows grows with how many
+// there are.
+TEST_F(EdgeDamage, AFarTombstoneTakesNoMoreMemoryThanANearOne) {
+  {
+    StoreSurgery surgery(path_);
+    const std::string key(storage::kCommitKey);
+    auto record = storage::DecodeCommitRecord(surgery.Get(Family::kCatalog, key));
+    ASSERT_TRUE(record.ok()) << record.status();
+    record->next_row = storage::kMaxRow;
+    surgery.Put(Family::kCatalog, key, storage::EncodeCommitRecord(*record));
+    surgery.Put(Family::kTombstones, storage::RowKey(storage::kMaxRow - 1), "");
+  }
+  const auto store = Store::Open({}, path_);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ((*store)->Stats().dead_rows, 1u);
+  EXPECT_EQ((*store)->Get({}, 3)->vector[1], 3.0f);
 }
 
 TEST_F(EdgeDamage, DamagedEventsAreDataLossAtOpen) {

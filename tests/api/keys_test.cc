@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engram/engram.h"
+#include "tests/support/store_surgery.h"
 #include "tests/support/temp_dir.h"
 
 namespace engram {
@@ -139,6 +140,33 @@ TEST_F(KeysTest, AnIteratorGivesEachMemoryItsOwn) {
     }
     EXPECT_TRUE(it->status().ok()) << it->status();
   }
+}
+
+// As a version of another Unicode leaves them behind, that folds a key in another way.
+TEST_F(KeysTest, AFormWhoseKeyIsGoneHidesNoOther) {
+  WriteBatch batch;
+  for (MemoryId id = 1; id <= 2; ++id) batch.Put(id, {});
+  batch.SetKey("Engine", 1);
+  batch.SetKey("difference engine", 2);
+  Write(batch);
+  ASSERT_TRUE(store_->Close().ok());
+  store_.reset();
+  {
+    testing::StoreSurgery surgery(folder_ / "s");
+    for (const char* gone : {"Analytical Engine", "ANALYTICAL engine"}) {
+      surgery.Put(storage::Family::kIds, storage::FormKey("analytical engine", gone), "");
+    }
+    surgery.Put(storage::Family::kIds, storage::FormKey("difference engine", "A gone one"), "");
+  }
+  SetUp();
+  const auto named =
+      store_->FindNamed({}, "The analytical engine, after the difference engine of 1822");
+  ASSERT_TRUE(named.ok()) << named.status();
+  ASSERT_EQ(named->size(), 2u);
+  EXPECT_EQ((*named)[0].key, "Engine");
+  EXPECT_EQ((*named)[0].id, 1u);
+  EXPECT_EQ((*named)[1].key, "difference engine");
+  EXPECT_EQ((*named)[1].id, 2u);
 }
 
 }  // namespace

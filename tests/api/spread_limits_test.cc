@@ -75,6 +75,29 @@ TEST_F(SpreadLimitsTest, WeightsWhoseInverseOverflowsStayFinite) {
   ExpectFinite(Spread({}, 2), 1);  // what weighs nothing in all passes on nothing
 }
 
+TEST_F(SpreadLimitsTest, ASeedIsReachedHoweverSmallItsShare) {
+  Link({{.from = 1, .to = 2}, {.from = 3, .to = 4}});
+  constexpr float kLeastNormal = std::numeric_limits<float>::min();
+  const std::vector<Seed> seeds = {
+      {.id = 1, .activation = kMost},
+      {.id = 3, .activation = std::numeric_limits<float>::denorm_min()},
+      {.id = 4, .activation = 0.0f}};
+  for (const float restart : {0.15f, 0.0f}) {
+    for (const std::uint32_t hops : {0u, 1u, 4u}) {
+      SpreadOptions options;
+      options.restart = restart;
+      options.max_hops = hops;
+      options.threshold = 0.5f;  // 3 passes on nothing
+      const auto found = store_->Spread(options, seeds);
+      ASSERT_TRUE(found.ok()) << found.status();
+      ASSERT_EQ(found->memories.size(), hops == 0 ? 2u : 3u) << restart << ", " << hops;
+      EXPECT_EQ(found->memories.back().id, 3u);
+      EXPECT_EQ(found->memories.back().activation, kLeastNormal);
+      EXPECT_EQ(found->memories.back().hops, 0u);
+    }
+  }
+}
+
 TEST_F(SpreadLimitsTest, WhereAllFallSilentOnlyTheRestartIsLeft) {
   Link({{.from = 1, .to = 2}, {.from = 1, .to = 3}});
   SpreadOptions options;

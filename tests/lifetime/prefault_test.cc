@@ -1,4 +1,4 @@
-// StoreOptions::prefault: the blocks are in memory when Open returns, and only then.
+// StoreOptions::prefault: blocks and edges are in memory when Open returns, and only then.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -38,6 +38,31 @@ std::uint64_t ResidentAfterOpen(const std::string& path, bool prefault) {
   auto store = Store::Open(options, path);
   EXPECT_TRUE(store.ok()) << store.status();
   return store.ok() ? ResidentBytes(path) : 0;
+}
+
+TEST(Prefault, BringsTheEdgesIntoMemoryAtOpen) {
+  constexpr MemoryId kMemories = 1000, kEach = 300;
+  testing::TempDir dir;
+  const std::string path = dir / "s";
+  {
+    StoreOptions options;
+    options.dimension = 2;
+    options.create_if_missing = true;
+    auto store = Store::Open(options, path);
+    ASSERT_TRUE(store.ok()) << store.status();
+    LinkOptions link;
+    link.create_missing = true;
+    std::uint64_t given = 0;
+    const auto report = (*store)->Link(link, [&](Edge* edge) -> absl::StatusOr<bool> {
+      *edge = {.from = given % kMemories, .to = given / kMemories};
+      return given++ < kMemories * kEach;
+    });
+    ASSERT_TRUE(report.ok()) << report.status();
+    ASSERT_TRUE((*store)->Seal().ok());
+  }
+  constexpr std::uint64_t kBytes = kMemories * kEach * 12;
+  EXPECT_GE(ResidentAfterOpen(path, true), kBytes);
+  EXPECT_LT(ResidentAfterOpen(path, false), kBytes / 2);
 }
 
 TEST(Prefault, BringsTheBlocksIntoMemoryAtOpen) {

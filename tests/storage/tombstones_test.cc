@@ -39,6 +39,16 @@ TEST(Tombstones, AnOlderSetDoesNotChange) {
   EXPECT_FALSE(none.Contains(row));
 }
 
+TEST(Tombstones, FarRowsTakeNoMoreRoomThanNearOnes) {
+  const std::vector<std::uint64_t> near = {1, 70000}, far = {1, (std::uint64_t{1} << 56) - 1};
+  const Tombstones set = Tombstones().With(far);
+  EXPECT_EQ(set.HeapBytes(), Tombstones().With(near).HeapBytes());
+  EXPECT_TRUE(set.Contains(far[1]));
+  EXPECT_FALSE(set.Contains(far[1] - 1));
+  EXPECT_EQ(set.CountIn(0, std::uint64_t{1} << 56), 2u);
+  EXPECT_EQ(set.CountIn(2, far[1]), 0u);
+}
+
 TEST(Tombstones, WhatIsEmptyTakesNoRoom) {
   std::vector<std::uint64_t> rows;
   for (std::uint64_t chunk = 0; chunk < 100; ++chunk) rows.push_back(chunk * 65536 + 5);
