@@ -110,7 +110,7 @@ inline int32_t SumRow(const int16_t* query, const int8_t* row, size_t dimension,
 }
 
 // How many places of `which` a row is asked for ahead, and how much of it.
-constexpr size_t kAhead = 8, kAskedBytes = 1024, kLine = 64;
+constexpr size_t kAhead = 16, kAskedBytes = 1024, kLine = 64;
 
 inline void Ask(const int8_t* row, size_t dimension) {
   const size_t end = dimension < kAskedBytes ? dimension : kAskedBytes;
@@ -140,6 +140,7 @@ void ENGRAM_KERNEL(fine)(const int16_t* query, const int8_t* rows, size_t pitch,
   const size_t rest = dimension % kStep;
   int16_t query_tail[kStep] = {};
   memcpy(query_tail + kStep - rest, query + dimension - rest, rest * sizeof(int16_t));
+  for (size_t i = 0; i < kAhead && i < count; ++i) Ask(rows + which[i] * pitch, dimension);
   for (size_t i = 0; i < count; ++i) {
     const int8_t* row = rows + which[i] * pitch;
     if (i + kAhead < count) Ask(rows + which[i + kAhead] * pitch, dimension);

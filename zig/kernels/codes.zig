@@ -186,7 +186,7 @@ inline fn sumRow(
 }
 
 /// How many places of `which` a row is asked for ahead, and how much of it.
-const ahead = 8;
+const ahead = 16;
 const asked_bytes = 1024;
 const line = 64;
 
@@ -211,6 +211,7 @@ pub fn fine(
     for (0..rest) |i| query_last[step - rest + i] = query[dimension - rest + i];
     // Nothing before a short row may be read.
     var copy: [step]i8 = @splat(0);
+    for (0..@min(ahead, count)) |i| ask(rows + which[i] * pitch, dimension);
     for (0..count) |i| {
         const row = rows + which[i] * pitch;
         if (i + ahead < count) ask(rows + which[i + ahead] * pitch, dimension);

@@ -126,16 +126,13 @@ const held = if (lanes == 4) 4 else vectors;
 inline fn sumRuns(query: [*]const i8, groups: usize, codes: [*]const u8) [vectors]Ints {
     var sums: [vectors]Ints = @splat(@splat(0));
     var g: usize = 0;
-    while (g + run_groups <= groups) : (g += run_groups) {
+    while (g < groups) : (g += run_groups) {
+        // One loop for whole runs and the last: a CPU learns by instruction what to fetch ahead.
+        const run = @min(run_groups, groups - g);
         inline for (0..vectors / held) |part| {
             const from = codes + 256 * g + 4 * lanes * held * part;
-            addRun(query + 8 * g, run_groups, from, sums[held * part ..][0..held]);
+            addRun(query + 8 * g, run, from, sums[held * part ..][0..held]);
         }
-    }
-    if (g == groups) return sums;
-    inline for (0..vectors / held) |part| {
-        const from = codes + 256 * g + 4 * lanes * held * part;
-        addRun(query + 8 * g, groups - g, from, sums[held * part ..][0..held]);
     }
     return sums;
 }
