@@ -7,7 +7,6 @@ import numpy
 
 import peer
 
-VARIANTS = ({}, {"plain": True})
 PROGRAM = pathlib.Path("bench/engram_peer")  # from the build folder, where the harness runs
 PATHS = ("plain scan", "certified scan", "graph")  # by SearchPath
 

@@ -5,7 +5,6 @@ import turbovec
 
 import peer
 
-VARIANTS = ({"of_k": 2}, {"of_k": 5})
 
 
 class Peer(peer.Peer):
