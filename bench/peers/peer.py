@@ -9,6 +9,7 @@ class Peer:
 
     `name` is what tables call it; `package` is the distribution whose version is shown."""
     name = package = ""
+    version = None  # None: the package's
     # Batches that are asked of it.
     batches = (1, 32)
     # Whether one call answers several queries. Where not, a batch is one call after another.
@@ -38,9 +39,46 @@ class Peer:
         """What it tells of itself or of the last search, by name."""
         return {}
 
+    def end(self):
+        """No more is asked of it."""
+
 
 def best_of(scores, k):
     """The places of the k largest of each row of `scores`, largest first."""
     places = numpy.argpartition(scores, -k, axis=1)[:, -k:]
     order = numpy.argsort(-numpy.take_along_axis(scores, places, 1), axis=1, kind="stable")
     return numpy.take_along_axis(places, order, 1)
+
+
+class Store:
+    """A library that keeps rows with their payloads, for stores.py. A phase has an object, and a
+    process, of its own."""
+    name = package = ""
+    # What put() promises once it returned, by the library's own words for it.
+    promises = ()
+    payloads = True
+
+    def create(self, folder, dimension, promise=None):
+        """A new store in `folder`, where nothing is yet."""
+        raise NotImplementedError
+
+    def put(self, row, vector, payload):
+        """One row, and what was promised of it."""
+        raise NotImplementedError
+
+    def load(self, vectors, payloads):
+        """All rows, the fastest way there is, ready to be searched when it returns."""
+        raise NotImplementedError
+
+    def close(self):
+        """What was written is found by open()."""
+
+    def open(self, folder, dimension):
+        raise NotImplementedError
+
+    def first(self, query, k):
+        """The ids of the k best rows of one query."""
+        raise NotImplementedError
+
+    def count(self):
+        raise NotImplementedError
