@@ -1,8 +1,9 @@
 // Serves searches to the peer harness: engram_peer BASE.f32 DIMENSION. First a line of stdout
-// names the kernels. On stdin come (count, k, batch, plain) as four u64 and count queries of f32;
-// on stdout go, for all of them, k ids a query (u64), k scores a query (f32), the seconds of each
-// call (f64; batches share one), and for each query the SearchPath, the rows scored, and the rows
-// rescored (u64). A batch of 1 is Search, others are SearchBatch. Ends with its input.
+// names the kernels and the version. On stdin come (count, k, batch, plain) as four u64 and count
+// queries of f32; on stdout go, for all of them, k ids a query (u64), k scores a query (f32), the
+// seconds of each call (f64; batches share one), and for each query the SearchPath, the rows
+// scored, and the rows rescored (u64). A batch of 1 is Search, others are SearchBatch. Ends with
+// its input.
 #include <unistd.h>
 
 #include <chrono>
@@ -131,7 +132,7 @@ int main(int argc, char** argv) {
   }
   auto store = Store::Open(options, folder / "s");
   if (!store.ok()) return 3;
-  std::printf("%s\n", (*store)->Stats().kernel.c_str());
+  std::printf("%s %s\n", (*store)->Stats().kernel.c_str(), Version().c_str());
   std::fflush(stdout);
   while (Serve(**store, dimension)) {
   }

@@ -27,9 +27,10 @@ class Peer(peer.Peer):
         self.process = subprocess.Popen([PROGRAM.resolve(), path.name, str(base.shape[1])],
                                         cwd=self.folder.name, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
-        self.kernel = self.process.stdout.readline().decode().strip()
-        if not self.kernel:
+        told = self.process.stdout.readline().decode().split()
+        if not told:
             raise RuntimeError(f"engram_peer ended with {self.process.wait()}")
+        self.kernel, self.version = told
         path.unlink()
 
     def read(self, kind, count):
@@ -55,3 +56,9 @@ class Peer(peer.Peer):
 
     def details(self):
         return self.told
+
+    def end(self):
+        # It removes its store when its input ends.
+        self.process.stdin.close()
+        if self.process.wait() != 0:
+            raise RuntimeError(f"engram_peer ended with {self.process.returncode}")

@@ -66,9 +66,20 @@ def start(path):
             print(f"  built {workers[-1].name} in {workers[-1].about['build_seconds']:.1f} s",
                   flush=True)
         except RuntimeError as error:
+            give_up(module == "engram_peer", f"skipped {module}", error)
             skipped[module] = str(error)
-            print(f"  skipped {module}: {error}", flush=True)
     return workers, skipped
+
+
+def give_up(ours, what, error):
+    """Without a peer the others go on; without Engram there is nothing to compare."""
+    if ours:
+        sys.exit(f"{what}: {error}")
+    print(f"  {what}: {error}", flush=True)
+
+
+def is_ours(worker):
+    return worker.about["package"] == "engram"
 
 
 def asked_for(worker, batch, rate, seconds, most):
@@ -82,7 +93,7 @@ def check(worker, one, expected, batch, k, effort):
     step = batch if worker.about["batched"] else 1
     trial = worker.ask(one.queries[:max(4, step)], k, batch)
     rate = max(4, step) / trial["seconds"].sum()
-    ours = worker.about["package"] == "engram"
+    ours = is_ours(worker)
     count = len(expected) if ours else asked_for(worker, batch, rate, effort.checking,
                                                  len(expected))
     queries = one.queries[:count]
@@ -124,24 +135,35 @@ def measure(one, workers, expected, cell, effort, first, bandwidths):
     """One batch size and one k: all peers checked, then timed round by round."""
     batch, k = cell
     rows = {}
-    for worker in [w for w in workers if batch in w.batches]:
+
+    def attempt(worker, action):
         try:
-            answer, rows[worker.name] = check(worker, one, expected, batch, k, effort)
+            action()
         except RuntimeError as error:
-            print(f"  {worker.name} failed, and is left out from here: {error}")
+            give_up(is_ours(worker), f"{worker.name} failed, and is left out from here", error)
             workers.remove(worker)
-            continue
-        if worker.about["package"] == "engram":
+            worker.end()
+            rows.pop(worker.name, None)
+
+    def compare_answers(worker):
+        answer, rows[worker.name] = check(worker, one, expected, batch, k, effort)
+        if is_ours(worker):
             same_bits(one, first.setdefault(k, answer), answer, f"{worker.name}, {cell}")
+
+    def take_time(worker):
+        row = rows[worker.name]
+        queries = numpy.resize(one.queries, (row["count"], one.queries.shape[1]))
+        note(row, worker.ask(queries, k, batch))
+
+    for worker in [w for w in workers if batch in w.batches]:
+        attempt(worker, lambda: compare_answers(worker))
     for turn in range(effort.rounds):
         for bandwidth in bandwidths.values():
             bandwidth.measure()
         present = [w for w in workers if w.name in rows]
         # Nobody is always the one who comes after the same other.
         for worker in present[turn % len(present):] + present[:turn % len(present)]:
-            row = rows[worker.name]
-            queries = numpy.resize(one.queries, (row["count"], one.queries.shape[1]))
-            note(row, worker.ask(queries, k, batch))
+            attempt(worker, lambda: take_time(worker))
     return {"batch": batch, "k": k, "peers": {name: figures(row, rows.get(FAISS))
                                               for name, row in rows.items()}}
 
@@ -165,6 +187,7 @@ def spread(values):
 
 
 def compare(make, data, effort):
+    """All of one set; returns what was measured, and what the peers tell of themselves."""
     one = make(data)
     one.queries = one.queries[:effort.queries]
     rows, dimension = one.base.shape
@@ -177,23 +200,22 @@ def compare(make, data, effort):
         path = pathlib.Path(folder) / "base.npy"
         numpy.save(path, one.base)
         workers, skipped = start(path)
-    expected = truth.best(one.base, one.queries, max(k for _, k in CELLS))
-    first, cells = {}, []
-    for cell in CELLS:
-        cells.append(measure(one, workers, expected, cell, effort, first, bandwidths))
-        print_cell(one.name, cells[-1], {name: (sizes[name], numpy.median(b.figures))
-                                         for name, b in bandwidths.items()})
-    abouts = {w.name: {"package": w.about["package"], "version": w.about["version"]}
-              for w in workers}
-    details = {w.name: w.ask(one.queries[:32], 10, 32)["details"] for w in workers}
-    for worker in workers:
-        worker.end()
+    try:
+        expected = truth.best(one.base, one.queries, max(k for _, k in CELLS))
+        first, cells = {}, []
+        for cell in CELLS:
+            cells.append(measure(one, workers, expected, cell, effort, first, bandwidths))
+            print_cell(one.name, cells[-1], {name: (sizes[name], numpy.median(b.figures))
+                                             for name, b in bandwidths.items()})
+        told = {w.name: {**w.about, **w.ask(one.queries[:32], 10, 32)["details"]} for w in workers}
+    finally:
+        for worker in workers:
+            worker.end()
     for bandwidth in bandwidths.values():
         bandwidth.end()
     return {"set": one.name, "rows": rows, "dimension": dimension, "skipped": skipped,
             "read": {name: {"bytes": sizes[name], "GB_per_second": spread(b.figures)}
-                     for name, b in bandwidths.items()},
-            "cells": cells}, abouts, details
+                     for name, b in bandwidths.items()}, "cells": cells}, told
 
 
 def main():
@@ -206,11 +228,12 @@ def main():
     result = {"machine": describe(), "rounds": effort.rounds, "quick": options.quick,
               "peers": {}, "sets": []}
     for make in sets.ALL:
-        compared, abouts, details = compare(make, options.data, effort)
+        compared, told = compare(make, options.data, effort)
         result["sets"].append(compared)
-        result["peers"].update(abouts)
-        for told in details.values():
-            result["machine"].update({key: told[key] for key in ("kernel", "blas") if key in told})
+        for name, about in told.items():
+            result["peers"][name] = {key: about[key] for key in ("package", "version")}
+            result["machine"].update({key: about[key] for key in ("kernel", "blas")
+                                      if key in about})
     out = pathlib.Path(options.results) / "peers.json"
     out.write_text(json.dumps(result, indent=1) + "\n")
 

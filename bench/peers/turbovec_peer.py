@@ -6,7 +6,6 @@ import turbovec
 import peer
 
 
-
 class Peer(peer.Peer):
     package = "turbovec"
 
@@ -31,5 +30,6 @@ class Peer(peer.Peer):
 
     def answer(self, queries, k):
         some = self.index.search(self.padded(queries), self.of_k * k)[1]
-        scores = numpy.matmul(self.base[some], queries[:, :, None])[:, :, 0]
+        # Query by query: quicker than all rows of a batch gathered at once.
+        scores = numpy.stack([self.base[rows] @ query for rows, query in zip(some, queries)])
         return numpy.take_along_axis(some, peer.best_of(scores, k), 1)

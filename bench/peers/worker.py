@@ -8,7 +8,7 @@ import traceback
 import one_thread  # first: the libraries of a peer read it
 import numpy
 
-PATIENCE = 1800  # seconds for the slowest answer
+PATIENCE = 600  # seconds for the slowest answer
 
 
 def version(package):
@@ -25,7 +25,7 @@ def serve(pipe, module, arguments, path):
         begin = time.perf_counter()
         served.build(numpy.load(path))
         pipe.send({"name": served.name, "package": served.package,
-                   "version": version(served.package), "batches": served.batches,
+                   "version": served.version or version(served.package), "batches": served.batches,
                    "batched": served.batched, "build_seconds": time.perf_counter() - begin})
         while (asked := pipe.recv()) is not None:
             busy, begin = time.process_time(), time.perf_counter()
@@ -33,6 +33,7 @@ def serve(pipe, module, arguments, path):
             threads = (time.process_time() - busy) / (time.perf_counter() - begin)
             pipe.send({"ids": ids, "seconds": seconds, "threads": threads,
                        "details": served.details()})
+        served.end()
     except BaseException as error:
         pipe.send({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
 
@@ -43,7 +44,7 @@ class Worker:
     def __init__(self, module, arguments, path):
         self.pipe, other = multiprocessing.get_context("spawn").Pipe()
         self.process = multiprocessing.get_context("spawn").Process(
-            target=serve, args=(other, module, arguments, path))
+            target=serve, args=(other, module, arguments, path), daemon=True)
         self.process.start()
         other.close()
         try:
