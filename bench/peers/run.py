@@ -58,8 +58,9 @@ class Bandwidth:
 
 
 def start(path):
-    """The workers of all peers that can be had, and those that cannot, with the reason."""
-    workers, skipped = [], {}
+    """The workers of all peers that can be had, and the names of those that cannot: the reason,
+    which may name this machine's paths, is only printed."""
+    workers, skipped = [], []
     for module, arguments in PEERS:
         try:
             workers.append(Worker(module, arguments, path))
@@ -67,7 +68,7 @@ def start(path):
                   flush=True)
         except RuntimeError as error:
             give_up(module == "engram_peer", f"skipped {module}", error)
-            skipped[module] = str(error)
+            skipped.append(module)
     return workers, skipped
 
 

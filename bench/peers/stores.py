@@ -137,12 +137,12 @@ def print_table(stores, rows):
 
 
 def start():
-    stores, skipped = [Engram()], {}
+    stores, skipped = [Engram()], []
     for module in MODULES:
         try:
             stores.append(Python(module))
         except RuntimeError as error:
-            skipped[module] = str(error)
+            skipped.append(module)
             print(f"  skipped {module}: {error}")
     return stores, skipped
 
@@ -166,7 +166,7 @@ def main():
                     if store.name == "engram":
                         sys.exit(f"engram: {error}")
                     print(f"  {store.name} failed, and is left out: {error}")
-                    skipped[store.name] = str(error)
+                    skipped.append(store.name)
                     stores.remove(store)
         result = {"machine": describe(), "quick": options.quick, "skipped": skipped,
                   "rows": len(task.set.base), "dimension": task.dimension, "payload_bytes": PAYLOAD,
