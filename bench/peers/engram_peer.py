@@ -1,27 +1,64 @@
-"""Engram's Search through engram_peer, a small program that keeps a store open."""
+"""Engram's Search and SearchBatch through engram_peer, a small program that keeps a store open."""
 import pathlib
 import subprocess
 import tempfile
 
 import numpy
 
+import peer
 
-class Peer:
-    name = "engram"
+PROGRAM = pathlib.Path("bench/engram_peer")  # from the build folder, where the harness runs
+PATHS = ("plain scan", "certified scan", "graph")  # by SearchPath
 
-    def __init__(self, base, program):
+
+class Peer(peer.Peer):
+    package = "engram"
+
+    def __init__(self, plain=False):
+        self.plain = plain
+        self.name = "engram plain" if plain else "engram"
+        self.told = {}
+
+    def build(self, base):
         self.folder = tempfile.TemporaryDirectory(dir=".")
         path = pathlib.Path(self.folder.name) / "base.f32"
-        base.astype("<f4").tofile(path)
-        self.process = subprocess.Popen(
-            [program, path, str(base.shape[1])], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.kernel = self.process.stdout.readline().decode().strip()
+        base.tofile(path)
+        # Its own store lies in its working folder, and goes with it.
+        self.process = subprocess.Popen([PROGRAM.resolve(), path.name, str(base.shape[1])],
+                                        cwd=self.folder.name, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+        told = self.process.stdout.readline().decode().split()
+        if not told:
+            raise RuntimeError(f"engram_peer ended with {self.process.wait()}")
+        self.kernel, self.version = told
+        path.unlink()
 
-    def top(self, queries, k):
-        """The ids of the k best rows of every query, and the queries answered a second."""
-        header = numpy.array([len(queries), k], dtype="<u8").tobytes()
+    def read(self, kind, count):
+        size = numpy.dtype(kind).itemsize * count
+        got = self.process.stdout.read(size)
+        if len(got) != size:
+            raise RuntimeError(f"engram_peer ended with {self.process.wait()}")
+        return numpy.frombuffer(got, kind)
+
+    def search(self, queries, k, batch):
+        count = len(queries)
+        header = numpy.array([count, k, batch, self.plain], "<u8").tobytes()
         self.process.stdin.write(header + queries.astype("<f4").tobytes())
         self.process.stdin.flush()
-        ids = numpy.frombuffer(self.process.stdout.read(8 * k * len(queries)), dtype="<u8")
-        seconds = numpy.frombuffer(self.process.stdout.read(8), dtype="<f8")[0]
-        return ids.reshape(len(queries), k).astype(int), len(queries) / seconds
+        ids = self.read("<u8", k * count).reshape(count, k).astype("i8")
+        scores = self.read("<f4", k * count).reshape(count, k)
+        seconds = self.read("<f8", -(-count // batch))
+        infos = self.read("<u8", 3 * count).reshape(count, 3)
+        self.told = {"kernel": self.kernel, "scores": scores,
+                     "paths": sorted({PATHS[path] for path in infos[:, 0]}),
+                     "rows_scored": infos[:, 1], "rows_rescored": infos[:, 2]}
+        return ids, seconds
+
+    def details(self):
+        return self.told
+
+    def end(self):
+        # It removes its store when its input ends.
+        self.process.stdin.close()
+        if self.process.wait() != 0:
+            raise RuntimeError(f"engram_peer ended with {self.process.returncode}")

@@ -1,7 +1,8 @@
 """A step of spreading over all of a graph beside scipy's sparse product:
-spread.py SPREAD_PEER DATA OUT.json
+spread.py [--quick] DATA RESULTS, in the folder of the build.
 
 One thread, float32, in turn for several rounds. Answers are compared before any time is taken."""
+import argparse
 import json
 import pathlib
 import statistics
@@ -10,13 +11,14 @@ import sys
 import tempfile
 import time
 
+import one_thread  # first: numpy reads it
 import numpy
 import scipy
 import scipy.sparse
 
-from run import cpu
+from machine import cpu
 
-ROUNDS = 9
+PROGRAM = "bench/spread_peer"
 RESTART = numpy.float32(0.15)
 
 
@@ -71,9 +73,9 @@ def seconds(matrix, activation):
     return (time.perf_counter() - begin) / 20
 
 
-def compare(name, graph, program):
+def compare(name, graph, rounds):
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        engram = Engram(program, folder, graph)
+        engram = Engram(PROGRAM, folder, graph)
         matrices = products(graph)
         start = numpy.zeros(graph[3], "f4")
         start[numpy.arange(64) * (graph[3] // 64)] = 1 / 64
@@ -85,7 +87,7 @@ def compare(name, graph, program):
             if abs(expected[int(node)] - activation) > 1e-4 * activation:
                 sys.exit(f"{name}: node {node:.0f} has {activation}, scipy {expected[int(node)]}")
         times = {"engram": [], **{peer: [] for peer in matrices}}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             times["engram"] += engram.ask("time")
             for peer, matrix in matrices.items():
                 times[peer].append(seconds(matrix, expected))
@@ -103,12 +105,20 @@ def compare(name, graph, program):
     return result
 
 
-def main(program, data, out):
-    graphs = {"wordnet": wordnet(data), "1M-10M": power_law()}
+def main():
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--quick", action="store_true", help="2 rounds: proves that it works")
+    parser.add_argument("data")
+    parser.add_argument("results")
+    options = parser.parse_args()
+    rounds = 2 if options.quick else 9
+    print("\nA step of spreading")
+    graphs = {"wordnet": wordnet(options.data), "1M-10M": power_law()}
     result = {"cpu": cpu(), "scipy": scipy.__version__,
-              "graphs": [compare(name, graph, program) for name, graph in graphs.items()]}
-    pathlib.Path(out).write_text(json.dumps(result, indent=1) + "\n")
+              "graphs": [compare(name, graph, rounds) for name, graph in graphs.items()]}
+    out = pathlib.Path(options.results) / "spread_peers.json"
+    out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
