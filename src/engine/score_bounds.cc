@@ -72,7 +72,9 @@ CodedQuery ScoreBounds::Code(const storage::RotationView* rotation) const {
     most = std::max(most, std::abs(double{value}) * unit_);
     squared += double{value} * unit_ * double{value} * unit_;
   }
-  coded.step = most > 0 ? most / 127 : 1;
+  // Of a query that the rotation leaves next to nothing of, smaller steps would make bounds that
+  // f32 does not hold.
+  coded.step = std::max(most / 127, norm_ * 0x1p-30);
   coded.codes.assign(8 * storage::CodeGroups(static_cast<std::uint32_t>(y.size())), 0);
   double lost = 0;
   std::int32_t sum = 0;

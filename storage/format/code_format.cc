@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::uint32_t kVersion = 1;
 constexpr std::uint32_t kNormalisedFlag = 1;
+// Of what is coded of a row's norm.
+constexpr double kLeastScale = 0x1p-24;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Four lanes are what every CPU has: sums are in this order whatever compiles them.
@@ -253,7 +255,9 @@ class Coder {
     scales_.push_back(fit.scale);
     residuals_.push_back(fit.scale > 0 ? fit.residual / double{fit.scale} : 0);
     tails_.push_back(fit.scale > 0 ? TailNorm(norm, of_codes) * unit / double{fit.scale} : 0);
-    return fit.scale > 0 || norm == 0;
+    // Of a row that the rotation leaves next to nothing of, the bounds are more scales than f32 holds.
+    const double scale = fit.scale;
+    return (scale >= norm * unit * kLeastScale && scale < kInfinity) || norm == 0;
   }
 
   // Returns: a bound of the norm of what the rotation leaves out of a row.
