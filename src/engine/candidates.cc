@@ -15,9 +15,8 @@ constexpr std::size_t kAhead = 4;
 
 float RoundUp(double value) {
   const auto rounded = static_cast<float>(value);
-  return double{rounded} < value
-             ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
-             : rounded;
+  return double{rounded} < value ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
+                                 : rounded;
 }
 
 // Returns: the k-th largest of `values`, minus infinity if there are fewer; reorders them.
@@ -26,10 +25,6 @@ float Largest(std::size_t k, std::vector<float>& values) {
   const auto at = values.begin() + static_cast<std::ptrdiff_t>(k - 1);
   std::nth_element(values.begin(), at, values.end(), std::greater<>());
   return *at;
-}
-
-std::size_t KOf(const SearchJob& job) {
-  return std::min<std::uint64_t>(job.options.k, job.view.live_rows());
 }
 
 }  // namespace
@@ -54,7 +49,7 @@ Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_
   for (std::size_t at = 0; at < all.size(); at += kSuperblockRows) {
     maxima.push_back(*std::max_element(all.begin() + at, all.begin() + at + kSuperblockRows));
   }
-  const std::size_t k = KOf(job_);
+  const std::size_t k = job_.MostHits();
   const float promising = Largest(k, maxima);
   std::vector<Candidate> first;
   std::size_t at = 0;
@@ -64,7 +59,8 @@ Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_
         const bool look = all[at] >= promising && all[at] >= least_ &&
                           all[at] > -std::numeric_limits<float>::infinity();
         if (!look || first.size() == 2 * k + kMostOfSample) continue;
-        first.push_back({all[at], NumberOf(slice), static_cast<std::uint32_t>(s * kSuperblockRows + i)});
+        first.push_back(
+            {all[at], NumberOf(slice), static_cast<std::uint32_t>(s * kSuperblockRows + i)});
       }
     }
   }
@@ -88,7 +84,9 @@ void Candidates::Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block
         std::binary_search(scored.begin(), scored.end(), PlaceOf(number, index))) {
       continue;
     }
-    list_.push_back({RoundUp(block.step * double{bounds[i]} + block.slack), number, index});
+    // What f32 does not hold is below its lowest number.
+    const double bound = std::max(bounds[i], std::numeric_limits<float>::lowest());
+    list_.push_back({RoundUp(block.step * bound + block.slack), number, index});
   }
 }
 
@@ -96,7 +94,7 @@ void Candidates::Climb() {
   if (looked_at_ == list_.size()) return;
   std::vector<float> fresh;
   for (std::size_t i = looked_at_; i < list_.size(); ++i) fresh.push_back(list_[i].bound);
-  const std::size_t k = KOf(job_);
+  const std::size_t k = job_.MostHits();
   const float promising = Largest(std::min(k, fresh.size()), fresh);
   std::vector<Candidate> now;
   const auto begin = list_.begin() + static_cast<std::ptrdiff_t>(looked_at_);
@@ -125,9 +123,9 @@ void Candidates::ThinOut(std::size_t begin, std::size_t end) {
                     which_.data(), which_.size(), dots_.data());
   for (std::size_t i = begin; i < end; ++i) {
     Candidate& candidate = list_[i];
-    const double bound = bounds_.FineBound(
-        fine_, *slice.rows.codes, slice.FineRow(candidate.index, dimension), dots_[i - begin],
-        slice.rows.norms[candidate.index]);
+    const double bound =
+        bounds_.FineBound(fine_, *slice.rows.codes, slice.FineRow(candidate.index, dimension),
+                          dots_[i - begin], slice.rows.norms[candidate.index]);
     candidate.bound = std::min(candidate.bound, RoundUp(bound));
   }
 }

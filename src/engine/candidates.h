@@ -53,8 +53,7 @@ class Candidates {
 
   // Rows that CodedSlice::Scan found from superblock `s` on; those of `scored` are passed over.
   void Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
-           const std::uint32_t* rows, const float* bounds, std::size_t count,
-           const Scored& scored);
+           const std::uint32_t* rows, const float* bounds, std::size_t count, const Scored& scored);
 
   // Scores the k most promising rows that came since the last time.
   void Climb();

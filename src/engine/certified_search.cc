@@ -59,7 +59,13 @@ struct Plan {
 struct Shared {
   Shared(const SearchJob& job_in, const CodedSlices& slices_in, PlainFound plain_in)
       : job(job_in), slices(slices_in), plain(std::move(plain_in)) {
+    std::uint64_t work = job.view.dimension();
+    for (const storage::RotationView* rotation : slices.rotations()) {
+      work += job.view.dimension() * (rotation == nullptr ? 1 : rotation->code_dimensions);
+    }
+    DeadlineWatch watch(job.options, sign);
     for (const Query& query : job.queries) {
+      if (watch.MustStop(work)) return;
       plans.push_back(std::make_unique<Plan>(job, query, slices));
     }
   }
@@ -68,7 +74,7 @@ struct Shared {
   const CodedSlices& slices;
   std::size_t stride = 1;
   std::size_t threads = 1;
-  std::vector<std::unique_ptr<Plan>> plans;
+  std::vector<std::unique_ptr<Plan>> plans;  // of all queries, unless there was no time
   std::atomic<std::size_t> next{0};
   StopSign sign;
 
@@ -94,7 +100,7 @@ class Scanner {
 
   // Finds a first threshold for every query.
   void Sample() {
-    for (std::size_t q = 0; q < found_.size(); ++q) SampleFor(q);
+    for (std::size_t q = 0; q < found_.size() && !Out(q); ++q) SampleFor(q);
   }
 
   void Scan() {
@@ -146,12 +152,14 @@ class Scanner {
       const ScoreBounds::ForBlock block = Bind(slice, found);
       for (std::size_t s = slice.NextSampled(0, shared_.stride); s < slice.superblocks;
            s += shared_.stride) {
+        if (watch_.MustStop(kSuperblockRows * (job_.view.dimension() / 8 + 8))) return;
         const std::size_t at = all.size();
         all.resize(at + kSuperblockRows);
         slice.Estimate(job_, block, s, all.data() + at);
       }
     }
     found.plan->scored = found.StartFrom(all, shared_.stride);
+    watch_.MustStop(found.plan->scored.size() * (job_.view.dimension() + 64));
     found.plan->Raise(found.bound());
   }
 
@@ -165,10 +173,10 @@ class Scanner {
           Out(q)) {
         return;
       }
-      const std::size_t hits =
-          slice.Scan(job_, block, s, end - s, rows_.data(), bounds_.data());
+      const std::size_t hits = slice.Scan(job_, block, s, end - s, rows_.data(), bounds_.data());
       found.Add(slice, block, s, rows_.data(), bounds_.data(), hits, found.plan->scored);
-      rows_scored_[q] += (end - s) * kSuperblockRows;
+      rows_scored_[q] +=
+          std::min<std::size_t>(end * kSuperblockRows, slice.rows.count) - s * kSuperblockRows;
     }
     if (found.size() > 4 * kSuperblocksAtOnce * kSuperblockRows &&
         found.size() > rows_scored_[q] / kRowsPerCandidate) {
@@ -200,15 +208,16 @@ class Scanner {
 };
 
 std::vector<std::optional<SearchResults>> ResultsOf(Shared& shared, bool late) {
-  std::vector<std::optional<SearchResults>> results(shared.plans.size());
+  std::vector<std::optional<SearchResults>> results(shared.job.queries.size());
   absl::MutexLock lock(&shared.mutex);
   for (std::size_t q = 0; q < results.size(); ++q) {
-    if (shared.plans[q]->given_up && !late) continue;
+    if (!late && shared.plans[q]->given_up) continue;
     results[q].emplace();
     results[q]->hits = shared.plain.best[q].Take();
     results[q]->info = {.path = SearchPath::kCertifiedScan,
                         .rows_in_store = shared.job.view.live_rows(),
-                        .rows_scored = shared.plain.rows_scored[q],
+                        // Rows of the sample are counted when the scan gets to them.
+                        .rows_scored = std::max(shared.plain.rows_scored[q], shared.rescored[q]),
                         .rows_rescored = shared.rescored[q],
                         .exact = !late && shared.job.options.verify_checksums,
                         .truncated = late};
@@ -224,13 +233,13 @@ absl::StatusOr<std::vector<std::optional<SearchResults>>> CertifiedSearch(const 
   const bool late = plain.late;
   Shared shared(job, slices, std::move(plain));
   shared.rescored.assign(job.queries.size(), 0);
-  const std::size_t k = std::min<std::uint64_t>(job.options.k, job.view.live_rows());
-  shared.stride = std::clamp<std::size_t>(slices.superblocks() / (2 * k), 1, kSampleStride);
+  if (late || shared.sign.late) return ResultsOf(shared, true);
+  shared.stride =
+      std::clamp<std::size_t>(slices.superblocks() / (2 * job.MostHits()), 1, kSampleStride);
   shared.threads = job.UsefulThreads(slices.bytes());
   for (std::size_t q = 0; q < job.queries.size(); ++q) {
     shared.plans[q]->Raise(shared.plain.best[q].bound());
   }
-  if (late) return ResultsOf(shared, late);
   // What the plain part found is shared by all threads, and merged with what they find.
   Scanner first(shared);
   first.Sample();

@@ -28,8 +28,8 @@ struct CodedSlice {
     return s + (stride - (first + s) % stride) % stride;
   }
 
-  // Writes what bounds <p, u> (of L2 less |u|^2 / 2) for each of the 64 rows of superblock `s`; minus
-  // infinity for those that are dead, or none.
+  // Writes what bounds <p, u> (of L2 less |u|^2 / 2) for each of the 64 rows of superblock `s`;
+  // minus infinity for those that are dead, or none.
   void Estimate(const SearchJob& job, const ScoreBounds::ForBlock& block, std::size_t s,
                 float* out) const;
 
@@ -59,7 +59,7 @@ class CodedSlices {
   static absl::StatusOr<CodedSlices> Of(const SearchJob& job);
 
   const std::vector<CodedSlice>& slices() const { return slices_; }
-  // The slices of the view without codes.
+  // The slices of the view without codes that hold for its metric.
   const std::vector<std::size_t>& others() const { return others_; }
   // Each that occurs, once; null: none.
   const std::vector<const storage::RotationView*>& rotations() const { return rotations_; }

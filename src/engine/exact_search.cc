@@ -18,7 +18,7 @@ SearchPath PlanOf(const SearchJob& job, const Query& query, std::uint64_t rows,
                      .bounded = ScoreBounds::CanBound(query),
                      .rows = rows,
                      .coded_rows = coded_rows,
-                     .k = std::min<std::uint64_t>(job.options.k, job.view.live_rows())});
+                     .k = job.MostHits()});
 }
 
 }  // namespace

@@ -22,9 +22,8 @@ constexpr double kUp = 1 + 0x1p-40, kDown = 1 - 0x1p-40;
 
 float RoundUp(double value) {
   const auto rounded = static_cast<float>(value);
-  return double{rounded} < value
-             ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
-             : rounded;
+  return double{rounded} < value ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
+                                 : rounded;
 }
 float RoundDown(double value) { return -RoundUp(-value); }
 
@@ -72,7 +71,9 @@ CodedQuery ScoreBounds::Code(const storage::RotationView* rotation) const {
     most = std::max(most, std::abs(double{value}) * unit_);
     squared += double{value} * unit_ * double{value} * unit_;
   }
-  coded.step = most > 0 ? most / 127 : 1;
+  // Of a query that the rotation leaves next to nothing of, smaller steps would make bounds that
+  // f32 does not hold.
+  coded.step = std::max(most / 127, norm_ * 0x1p-30);
   coded.codes.assign(8 * storage::CodeGroups(static_cast<std::uint32_t>(y.size())), 0);
   double lost = 0;
   std::int32_t sum = 0;
@@ -117,7 +118,8 @@ FineQuery ScoreBounds::CodeFine() const {
 
 double ScoreBounds::LeastProduct(float score, double most_norm) const {
   if (score == -std::numeric_limits<float>::infinity()) return -kInfinity;
-  const double lost_below = dimension_ * 0x1p-148;  // what underflows, of a sum not redone in double
+  const double lost_below =
+      dimension_ * 0x1p-148;  // what underflows, of a sum not redone in double
   switch (metric_) {
     case Metric::kCosine:
       // What is below -1 is raised to it.
@@ -143,9 +145,9 @@ double ScoreBounds::SineBound(const CodedQuery& coded, const CodeView& codes, do
   if (least == -kInfinity || codes.max_code_norm == 0 || coded.kept == 0) return 1;
   const double most_code_norm = double{codes.max_code_norm} * kUp;
   const double rotation_error = RotationErrorOf(codes);
-  const double fixed = coded.outside * double{codes.max_tail} +
-                       coded.kept * (double{codes.max_norm} * rotation_error +
-                                     most_code_norm * 0x1p-22);
+  const double fixed =
+      coded.outside * double{codes.max_tail} +
+      coded.kept * (double{codes.max_norm} * rotation_error + most_code_norm * 0x1p-22);
   double sine = 1;
   for (int i = 0; i < 4; ++i) {
     const double subtracted = fixed + sine * coded.kept * double{codes.max_residual};
@@ -181,16 +183,14 @@ ScoreBounds::ForBlock ScoreBounds::Bind(const CodedQuery& coded, const CodeView&
                          coded.outside * double{codes.max_tail};
   const double half_square = metric_ == Metric::kL2Squared ? norm * norm / 2 : 0;
   bound.slack = coded.lost * code_norm + coded.kept * norm * rotation_error +
-                coded.kept * code_norm * 0x1p-23 + 16 * kUnit * largest +
-                20 * kUnit * half_square;
+                coded.kept * code_norm * 0x1p-23 + 16 * kUnit * largest + 20 * kUnit * half_square;
   bound.slack *= kUp;
   bound.query.query = coded.codes.data();
   bound.query.groups = codes.groups;
   bound.query.bias = coded.bias;
   bound.query.residual = RoundUp(double{codes.residual_step} * sine * coded.kept / coded.step);
   bound.query.tail = RoundUp(double{codes.tail_step} * coded.outside / coded.step);
-  bound.query.norm =
-      metric_ == Metric::kL2Squared ? RoundDown(1 / (2 * coded.step)) : 0.0f;
+  bound.query.norm = metric_ == Metric::kL2Squared ? RoundDown(1 / (2 * coded.step)) : 0.0f;
   bound.query.threshold = RoundDown((least - bound.slack) / coded.step);
   return bound;
 }
@@ -202,8 +202,8 @@ double ScoreBounds::FineBound(const FineQuery& query, const CodeView& codes, con
   std::memcpy(&residual, fine + sizeof scale, sizeof residual);
   const double largest = norm_ * double{codes.max_norm};
   double bound = query.step * double{scale} * static_cast<double>(dot) +
-                 query.lost * double{codes.max_norm} * (1 + 0x1p-20) +
-                 norm_ * double{residual} + largest * 0x1p-22;
+                 query.lost * double{codes.max_norm} * (1 + 0x1p-20) + norm_ * double{residual} +
+                 largest * 0x1p-22;
   if (metric_ == Metric::kL2Squared) {
     const double square = double{norm} * double{norm};
     bound += -square / 2 + double{codes.max_norm} * double{codes.max_norm} * 0x1p-22;

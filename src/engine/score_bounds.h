@@ -77,9 +77,9 @@ class ScoreBounds {
   const Metric metric_;
   const Query& query_;
   const std::uint32_t dimension_;
-  const double error_;   // DotError
-  double unit_ = 1;      // p = unit x q
-  double norm_ = 0;      // at least |p|
+  const double error_;  // DotError
+  double unit_ = 1;     // p = unit x q
+  double norm_ = 0;     // at least |p|
 };
 
 }  // namespace engram::engine

@@ -29,10 +29,14 @@ struct SearchJob {
   SearchPool& pool;
   absl::Span<const Query> queries;
 
+  // Returns: how many hits there can be, and at least 1.
+  std::size_t MostHits() const {
+    return std::max<std::uint64_t>(1, std::min<std::uint64_t>(options.k, view.live_rows()));
+  }
+
   // An empty TopK for one query.
   TopK NoHits() const {
-    const auto k = std::max<std::uint64_t>(1, std::min<std::uint64_t>(options.k, view.live_rows()));
-    return TopK(k, options.min_score.value_or(-std::numeric_limits<float>::infinity()));
+    return TopK(MostHits(), options.min_score.value_or(-std::numeric_limits<float>::infinity()));
   }
 
   // Returns: how many threads are worth waking for a scan of that many bytes.

@@ -9,11 +9,11 @@
 namespace engram::engine {
 
 struct SearchFacts {
-  bool plain = false;             // the caller wants it so
-  bool bounded = true;            // f32 holds the query's products with coded rows
-  std::uint64_t rows = 0;         // of the view, dead ones included
-  std::uint64_t coded_rows = 0;   // of these, in blocks with codes
-  std::uint64_t k = 0;            // at most the live rows
+  bool plain = false;            // the caller wants it so
+  bool bounded = true;           // f32 holds the query's products with coded rows
+  std::uint64_t rows = 0;        // of the view, dead ones included
+  std::uint64_t coded_rows = 0;  // of these, in blocks with codes
+  std::uint64_t k = 0;           // SearchJob::MostHits
 };
 
 SearchPath PlanSearch(const SearchFacts& facts);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::uint32_t kVersion = 1;
 constexpr std::uint32_t kNormalisedFlag = 1;
+// Of what is coded of a row's norm.
+constexpr double kLeastScale = 0x1p-24;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Four lanes are what every CPU has: sums are in this order whatever compiles them.
@@ -66,8 +68,8 @@ void RotateRows(const RotationView& rotation, std::size_t dimension, const float
 
 // Sums over a row, of numbers whose squares f32 may not hold.
 struct Sums {
-  double cross = 0;    // of v x
-  double codes = 0;    // of v v
+  double cross = 0;  // of v x
+  double codes = 0;  // of v v
 };
 
 double SquaredNorm(const float* x, std::size_t size) {
@@ -201,8 +203,8 @@ class Coder {
 
   CodePayloads Encode(const float* rows, std::size_t count) {
     view_.rows = static_cast<std::uint32_t>(count);
-    payloads_.codes.assign(
-        kCodeUnitBytes + view_.superblock_count() * SuperblockBytes(groups_), '\0');
+    payloads_.codes.assign(kCodeUnitBytes + view_.superblock_count() * SuperblockBytes(groups_),
+                           '\0');
     payloads_.fine.assign(count * FineRowBytes(dimension_), '\0');
     view_.min_norm = kInfinity;
     for (std::size_t first = 0; first < count; first += kTile) {
@@ -253,7 +255,10 @@ class Coder {
     scales_.push_back(fit.scale);
     residuals_.push_back(fit.scale > 0 ? fit.residual / double{fit.scale} : 0);
     tails_.push_back(fit.scale > 0 ? TailNorm(norm, of_codes) * unit / double{fit.scale} : 0);
-    return fit.scale > 0 || norm == 0;
+    // Of a row that the rotation leaves next to nothing of, the bounds are more scales than f32
+    // holds.
+    const double scale = fit.scale;
+    return (scale >= norm * unit * kLeastScale && scale < kInfinity) || norm == 0;
   }
 
   // Returns: a bound of the norm of what the rotation leaves out of a row.
@@ -404,13 +409,13 @@ absl::StatusOr<CodeView> DecodeCodes(std::string_view codes, std::string_view fi
   const bool none = view.groups == 0;
   if (view.rows != rows || view.groups > kMaxCodeGroups ||
       (view.rotation == 0 && !none && view.groups != CodeGroups(dimension)) ||
-      codes.size() != kCodeUnitBytes +
-                          (none ? 0 : view.superblock_count() * SuperblockBytes(view.groups)) ||
+      codes.size() !=
+          kCodeUnitBytes + (none ? 0 : view.superblock_count() * SuperblockBytes(view.groups)) ||
       fine.size() != (none ? 0 : rows * FineRowBytes(dimension))) {
-    return Damaged(absl::StrFormat("%d rows in %d groups, expected %d rows of dimension %d, in %d "
-                                   "bytes and %d fine ones",
-                                   view.rows, view.groups, rows, dimension, codes.size(),
-                                   fine.size()));
+    return Damaged(
+        absl::StrFormat("%d rows in %d groups, expected %d rows of dimension %d, in %d "
+                        "bytes and %d fine ones",
+                        view.rows, view.groups, rows, dimension, codes.size(), fine.size()));
   }
   view.superblocks = reinterpret_cast<const std::uint8_t*>(codes.data() + kCodeUnitBytes);
   view.fine = fine.data();
