@@ -165,10 +165,10 @@ class Scanner {
           Out(q)) {
         return;
       }
-      const std::size_t hits =
-          slice.Scan(job_, block, s, end - s, rows_.data(), bounds_.data());
+      const std::size_t hits = slice.Scan(job_, block, s, end - s, rows_.data(), bounds_.data());
       found.Add(slice, block, s, rows_.data(), bounds_.data(), hits, found.plan->scored);
-      rows_scored_[q] += (end - s) * kSuperblockRows;
+      rows_scored_[q] +=
+          std::min<std::size_t>(end * kSuperblockRows, slice.rows.count) - s * kSuperblockRows;
     }
     if (found.size() > 4 * kSuperblocksAtOnce * kSuperblockRows &&
         found.size() > rows_scored_[q] / kRowsPerCandidate) {
