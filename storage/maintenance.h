@@ -36,9 +36,10 @@ class Maintenance {
   // bytes of embeddings.
   absl::Status Seal(std::uint64_t least_open) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Rewrites the files of which at least `min_dead_fraction`, and one row, is dead. Others get
-  // their turn between files, and nothing is locked while `progress` runs. Damaged files stay
-  // as they are; the first is in the error when the others are done.
+  // Rewrites the files of which at least `min_dead_fraction`, and one row, is dead; with 0 those
+  // without codes, too. Others get their turn between files, and nothing is locked while
+  // `progress` runs. Damaged files stay as they are; the first is in the error when the others
+  // are done.
   absl::Status CompactFiles(double min_dead_fraction, const ProgressFunction& progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -79,10 +80,10 @@ class Maintenance {
     std::vector<std::uint64_t> dropped;              // dead rows that are nowhere any more
   };
 
-  // Writes the live rows of `entries`, which are neighbours, anew, under a generation above
-  // all of theirs: no file of one generation then interleaves with another.
   std::shared_ptr<const Rotation> RotationFor(const RotationSample& sample)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes the live rows of `entries`, which are neighbours, anew, under a generation above
+  // all of theirs: no file of one generation then interleaves with another.
   absl::Status Rewrite(const std::vector<FileEntry>& entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Carry(Switch change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes files into `family`; nothing is done where there are none.

@@ -40,8 +40,7 @@ bool Fits(const BlockHeader& header, const BlockKey& key, const BlockExtent& ext
                           ? header.rows == extent.rows && header.span == extent.span
                           : header.rows == header.span;
   return header.first_row == key.first_row && header.generation == key.generation &&
-         header.column == key.column && counts &&
-         (per_row == 0 || header.bytes_per_row == per_row);
+         header.column == key.column && counts && (per_row == 0 || header.bytes_per_row == per_row);
 }
 
 }  // namespace
@@ -49,20 +48,28 @@ bool Fits(const BlockHeader& header, const BlockKey& key, const BlockExtent& ext
 absl::Status MappedBlock::Check() const {
   if (sound_->load(std::memory_order_acquire)) return absl::OkStatus();
   ENGRAM_RETURN_IF_ERROR(CheckAgain());
+  // What this block's codes mean depends on it.
+  if (rotation_owner_ != nullptr) ENGRAM_RETURN_IF_ERROR(rotation_owner_->CheckRotation());
   sound_->store(true, std::memory_order_release);
   return absl::OkStatus();
 }
 
 absl::Status MappedBlock::CheckAgain() const {
   ENGRAM_RETURN_IF_ERROR(usable_);
-  for (const BlockColumn& column : columns_) {
-    const absl::Status status = CheckBlockPayload(column);
-    if (!status.ok()) {
-      return Unusable(extent_, column.header.column, std::string(status.message()));
-    }
-  }
-  // What this block's codes mean depends on it.
-  return rotation_owner_ == nullptr ? absl::OkStatus() : rotation_owner_->Check();
+  for (const BlockColumn& column : columns_) ENGRAM_RETURN_IF_ERROR(CheckColumn(column));
+  return absl::OkStatus();
+}
+
+absl::Status MappedBlock::CheckColumn(const BlockColumn& column) const {
+  const absl::Status status = CheckBlockPayload(column);
+  if (status.ok()) return status;
+  return Unusable(extent_, column.header.column, std::string(status.message()));
+}
+
+absl::Status MappedBlock::CheckRotation() const {
+  if (sound_->load(std::memory_order_acquire)) return absl::OkStatus();
+  const BlockColumn* rotation = FindColumn(columns_, ColumnKind::kRotation);
+  return rotation == nullptr ? absl::OkStatus() : CheckColumn(*rotation);
 }
 
 void MappedBlock::ReadCodes(const MappedBlock& first_of_file, std::uint32_t dimension) {
@@ -78,12 +85,17 @@ void MappedBlock::ReadCodes(const MappedBlock& first_of_file, std::uint32_t dime
   if (codes_.groups == 0) return;
   if (codes_.rotation != 0) {
     const BlockColumn* rotation = FindColumn(first_of_file.columns_, ColumnKind::kRotation);
-    const std::uint32_t size = rotation == nullptr ? 0 : rotation->header.rows;
-    if (size == 0 || rotation->header.payload_hash != codes_.rotation || size > dimension ||
+    if (rotation == nullptr) {
+      usable_ = Unusable(extent_, ColumnKind::kRotation, "it is missing");
+      return;
+    }
+    const std::uint32_t size = rotation->header.rows;
+    if (rotation->header.payload_hash != codes_.rotation || size == 0 || size > dimension ||
         CodeGroups(size) != codes_.groups) {
-      usable_ = Unusable(extent_, ColumnKind::kRotation,
-                         absl::StrFormat("it has %d rows, expected those of %d groups of codes",
-                                         size, codes_.groups));
+      usable_ = Unusable(
+          extent_, ColumnKind::kCode,
+          absl::StrFormat("%d groups of rotation %016x, expected %d rows of %016x", codes_.groups,
+                          codes_.rotation, size, rotation->header.payload_hash));
       return;
     }
     rotation_ = {.rows = reinterpret_cast<const float*>(rotation->payload.data()),
@@ -96,6 +108,15 @@ void MappedBlock::ReadCodes(const MappedBlock& first_of_file, std::uint32_t dime
 std::uint64_t MappedBlock::mapped_bytes() const {
   std::uint64_t bytes = 0;
   for (const BlockColumn& column : columns_) bytes += column.payload.size();
+  return bytes;
+}
+
+std::uint64_t MappedBlock::code_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const ColumnKind kind : {ColumnKind::kCode, ColumnKind::kFineCode, ColumnKind::kRotation}) {
+    const BlockColumn* column = FindColumn(columns_, kind);
+    if (column != nullptr) bytes += column->payload.size();
+  }
   return bytes;
 }
 
@@ -130,18 +151,20 @@ void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value, std::u
   auto* block = const_cast<MappedBlock*>(Find(key.first_row));
   const bool named = block != nullptr && block->extent_.first_row == key.first_row &&
                      block->generation_ == key.generation;
-  if (!named || !block->usable_.ok()) return;
+  if (!named) return;
+  // The other columns of a damaged block count: one may be the rotation of its whole file.
   auto column = DecodeBlockColumn(value);
   if (!column.ok()) {
-    block->usable_ = Unusable(block->extent_, key.column, std::string(column.status().message()));
+    block->usable_.Update(
+        Unusable(block->extent_, key.column, std::string(column.status().message())));
     return;
   }
   if (!Fits(column->header, key, block->extent_, dimension)) {
-    block->usable_ =
+    block->usable_.Update(
         Unusable(block->extent_, key.column,
                  absl::StrFormat("its header tells of %d rows of %d bytes at row %d, generation %d",
                                  column->header.rows, column->header.bytes_per_row,
-                                 column->header.first_row, column->header.generation));
+                                 column->header.first_row, column->header.generation)));
     return;
   }
   block->columns_.push_back(*column);
@@ -180,6 +203,8 @@ void MappedBlocks::Finish(const Catalog& catalog, std::uint32_t dimension,
           .rotation = block.codes_.rotation == 0 ? nullptr : &block.rotation_,
       };
       mapped_bytes_ += block.mapped_bytes();
+      code_bytes_ += block.code_bytes();
+      if (block.slice_.codes != nullptr) coded_rows_ += block.slice_.count;
     }
   }
 }

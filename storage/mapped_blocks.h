@@ -38,14 +38,17 @@ class MappedBlock {
   const absl::Status& usable() const { return usable_; }
 
   // Compares the payload of every column with its checksum the first time
-  // anybody asks, and remembers the answer for the life of the file in this process.
+  // anybody asks, and remembers the answer for the life of the file in this process. The rotation
+  // that the codes are of is one of them, though the file's first block has it.
   // Returns: OK, or kDataLoss naming block and column.
   absl::Status Check() const;
 
-  // As Check(), but reads the bytes again whatever is remembered.
+  // Reads the bytes of this block's own columns again, whatever is remembered.
   absl::Status CheckAgain() const;
 
   std::uint64_t mapped_bytes() const;
+  // Of these, what codes take, the rotation included.
+  std::uint64_t code_bytes() const;
   const std::vector<BlockColumn>& columns() const { return columns_; }
 
  private:
@@ -54,6 +57,8 @@ class MappedBlock {
   using Checked = std::atomic<bool>;
 
   void ReadCodes(const MappedBlock& first_of_file, std::uint32_t dimension);
+  absl::Status CheckColumn(const BlockColumn& column) const;
+  absl::Status CheckRotation() const;
 
   BlockExtent extent_;
   std::uint32_t generation_ = 0;
@@ -86,6 +91,8 @@ class MappedBlocks {
   const MappedBlock* Find(std::uint64_t row) const;
 
   std::uint64_t mapped_bytes() const { return mapped_bytes_; }
+  std::uint64_t code_bytes() const { return code_bytes_; }
+  std::uint64_t coded_rows() const { return coded_rows_; }
 
   // Brings every mapped page in. Errors: what madvise says, as kInternal.
   absl::Status Prefault() const;
@@ -98,7 +105,7 @@ class MappedBlocks {
   std::shared_ptr<Database> database_;  // outlives the iterator
   std::unique_ptr<rocksdb::Iterator> pin_;
   std::vector<MappedBlock> blocks_;
-  std::uint64_t mapped_bytes_ = 0;
+  std::uint64_t mapped_bytes_ = 0, code_bytes_ = 0, coded_rows_ = 0;
 };
 
 }  // namespace engram::storage

@@ -235,6 +235,8 @@ FilesStats StoreFilesImpl::Stats() const {
   stats.wal_bytes = bytes.log;
   stats.edge_changes = view->edge_changes();
   stats.sealed_edges = view->sealed_edges().catalog().edges();
+  stats.coded_rows = view->blocks().coded_rows();
+  stats.bytes_codes = view->blocks().code_bytes();
   stats.bytes_mapped = view->blocks().mapped_bytes() + view->sealed_edges().mapped_bytes();
   stats.bytes_heap = stats.tail_rows * (meta_.dimension * sizeof(float) + 20) +
                      stats.edge_changes * sizeof(EdgeEvent) + view->tombstones().HeapBytes() +

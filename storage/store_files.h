@@ -113,7 +113,8 @@ using ProgressFunction = std::function<bool(std::uint64_t done, std::uint64_t to
 
 struct FilesStats {
   std::uint64_t blocks = 0, dead_rows = 0, tail_rows = 0, edge_changes = 0, sealed_edges = 0;
-  std::uint64_t bytes_on_disk = 0, bytes_mapped = 0, bytes_heap = 0, wal_bytes = 0;
+  std::uint64_t coded_rows = 0;
+  std::uint64_t bytes_on_disk = 0, bytes_mapped = 0, bytes_codes = 0, bytes_heap = 0, wal_bytes = 0;
   std::string background_error;  // empty: none
 };
 

@@ -299,7 +299,8 @@ struct ImportOptions {
 
 struct CompactOptions {
   // Rewrite only files of which at least this share of rows is dead; 0 to 1. 0 also
-  // takes files with a single dead row. Small files are merged whatever it is. Default: 0.
+  // takes files with a single dead row, and those that an older version wrote without codes. Small
+  // files are merged whatever it is. Default: 0.
   double min_dead_fraction = 0.0;
   ProgressCallback progress;
 };

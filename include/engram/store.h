@@ -110,12 +110,15 @@ struct StoreStats {
   std::uint64_t tail_rows = 0;     // rows not sealed yet, dead ones included
   std::uint64_t dead_rows = 0;     // rows that Compact() would drop
   std::uint64_t blocks = 0;        // sealed blocks
+  std::uint64_t coded_rows = 0;    // rows in blocks with codes, which searches read first:
+                                   // Compact() gives them to the files of older versions
   std::uint64_t edge_changes = 0;  // changes of edges that are not sealed yet
   std::uint64_t sealed_edges = 0;  // edges in sealed columns, those changed since included
   std::uint32_t dimension = 0;
   Metric metric = Metric::kCosine;
   std::uint64_t bytes_on_disk = 0;  // every file of the directory
   std::uint64_t bytes_mapped = 0;   // block columns that searches read where they lie
+  std::uint64_t bytes_codes = 0;    // of these, codes, fine codes and rotations
   // Tail, tombstones, changes of edges and the lists made of them, rows by memory, the arrays of
   // spreadings, and what RocksDB reports of its own.
   std::uint64_t bytes_heap = 0;
@@ -320,11 +323,11 @@ class Store {
   // StoreStats::background_error. Answers do not change.
   virtual absl::Status Seal() = 0;
 
-  // Seals the tail, rewrites the files that hold dead rows, and merges small files where
-  // many lie side by side. The space they took comes back when the last Snapshot,
-  // Iterator and search of the old state end. Answers do not change. Seals and imports wait for
-  // one file at most; the callback may itself use the store, but not close it. kDataLoss: a
-  // damaged file is left as it is, and all others are done.
+  // Seals the tail, rewrites the files that hold dead rows, or that an older version wrote without
+  // codes (see CompactOptions), and merges small files where many lie side by side. The space they
+  // took comes back when the last Snapshot, Iterator and search of the old state end. Answers do
+  // not change. Seals and imports wait for one file at most; the callback may itself use the store,
+  // but not close it. kDataLoss: a damaged file is left as it is, and all others are done.
   virtual absl::Status Compact(const CompactOptions& options) = 0;
 
   // Writes a store with the same memories into `directory`, which must not

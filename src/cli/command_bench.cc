@@ -29,7 +29,9 @@ absl::StatusOr<std::vector<std::vector<float>>> SomeEmbeddings(const Store& stor
 
 struct Times {
   std::vector<double> seconds;  // of each search
-  double total = 0, bytes = 0;
+  double total = 0;
+  double bytes = 0;                          // of embeddings that were scored in f32
+  SearchPath path = SearchPath::kPlainScan;  // of the last
 
   double Percentile(double part) {
     const auto at = seconds.begin() +
@@ -51,7 +53,10 @@ absl::StatusOr<Times> TimeSearches(const Store& store, const SearchOptions& opti
     ENGRAM_ASSIGN_OR_RETURN(const SearchResults results, store.Search(options, queries[q]));
     times.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     times.total += times.seconds.back();
-    times.bytes += static_cast<double>(results.info.rows_scored) * row_bytes;
+    times.path = results.info.path;
+    const bool plain = times.path == SearchPath::kPlainScan;
+    times.bytes += row_bytes * static_cast<double>(plain ? results.info.rows_scored
+                                                         : results.info.rows_rescored);
   }
   return times;
 }
@@ -75,18 +80,20 @@ CommandResult Bench(const Arguments& arguments) {
   if (arguments.json) {
     ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat(
         "{\"rows\":%d,\"dimension\":%d,\"k\":%d,\"searches\":%d,\"queries_per_second\":%.9g,"
-        "\"p50_ms\":%.9g,\"p99_ms\":%.9g,\"gigabytes_per_second\":%.9g,\"threads\":%d,\"kernel\":%"
-        "s}",
+        "\"p50_ms\":%.9g,\"p99_ms\":%.9g,\"gigabytes_per_second\":%.9g,\"path\":\"%s\",\"threads\":"
+        "%d,"
+        "\"kernel\":%s}",
         stats.rows, stats.dimension, arguments.k, times.seconds.size(), rate, median, worst,
-        gigabytes, threads, Quoted(stats.kernel))));
+        gigabytes, PathName(times.path), threads, Quoted(stats.kernel))));
     return 0;
   }
   ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat(
       "%d searches of %d rows x %d, k = %d, up to %d threads, kernels %s", times.seconds.size(),
       stats.rows, stats.dimension, arguments.k, threads, stats.kernel)));
   ENGRAM_RETURN_IF_ERROR(
-      Print(absl::StrFormat("%.1f queries/s, %.3f ms in the median, %.3f ms at 99 %%, %.1f GB/s",
-                            rate, median, worst, gigabytes)));
+      Print(absl::StrFormat("%.1f queries/s, %.3f ms in the median, %.3f ms at 99 %%, %.1f GB/s of "
+                            "embeddings, %s",
+                            rate, median, worst, gigabytes, PathName(times.path))));
   return 0;
 }
 

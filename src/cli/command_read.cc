@@ -69,9 +69,10 @@ absl::Status PrintJson(const Arguments& arguments, const Store& store, const Rea
   }
   const SearchInfo& info = results.info;
   return Print(json + absl::StrFormat("],\"info\":{\"exact\":%s,\"rows_scored\":%d,"
-                                      "\"rows_in_store\":%d,\"path\":\"plain_scan\","
+                                      "\"rows_rescored\":%d,\"rows_in_store\":%d,\"path\":\"%s\","
                                       "\"truncated\":%s}}",
-                                      Bool(info.exact), info.rows_scored, info.rows_in_store,
+                                      Bool(info.exact), info.rows_scored, info.rows_rescored,
+                                      info.rows_in_store, PathName(info.path),
                                       Bool(info.truncated)));
 }
 
@@ -142,6 +143,7 @@ CommandResult Search(const Arguments& arguments) {
   options.k = arguments.k;
   options.threads = arguments.threads;
   options.min_score = arguments.min_score;
+  options.plain = arguments.plain;  // and --mode is exact, which is all there is
   for (std::size_t begin = 0; begin < queries.rows; begin += kBatch) {
     const std::size_t count = std::min(kBatch, queries.rows - begin);
     ENGRAM_ASSIGN_OR_RETURN(const auto results,

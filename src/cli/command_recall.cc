@@ -166,11 +166,13 @@ absl::Status Printer::Json(std::size_t query, const std::vector<NamedInText>& na
   const char* const truncated =
       results.search.truncated || results.spread.truncated ? "true" : "false";
   return Print(json + absl::StrFormat("],\"info\":{\"exact\":%s,\"rows_scored\":%d,"
-                                      "\"rows_in_store\":%d,\"steps\":%d,"
+                                      "\"rows_rescored\":%d,\"rows_in_store\":%d,"
+                                      "\"path\":\"%s\",\"steps\":%d,"
                                       "\"memories_reached\":%d,\"edges_followed\":%d,"
                                       "\"truncated\":%s}}",
                                       results.search.exact ? "true" : "false",
-                                      results.search.rows_scored, results.search.rows_in_store,
+                                      results.search.rows_scored, results.search.rows_rescored,
+                                      results.search.rows_in_store, PathName(results.search.path),
                                       results.spread.steps, results.spread.memories,
                                       results.spread.edges_followed, truncated));
 }

@@ -109,6 +109,7 @@ std::string ShortPayload(const Record& record);
 
 std::string HumanBytes(std::uint64_t bytes);  // "15.4 MB"
 const char* MetricName(Metric metric);        // as --metric takes it
+const char* PathName(SearchPath path);        // as JSON has it
 std::string VersionLine();
 
 }  // namespace engram::cli

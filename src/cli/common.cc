@@ -155,6 +155,10 @@ const char* MetricName(Metric metric) {
   return metric == Metric::kCosine ? "cosine" : metric == Metric::kDot ? "dot" : "l2";
 }
 
+const char* PathName(SearchPath path) {
+  return path == SearchPath::kPlainScan ? "plain_scan" : "certified_scan";
+}
+
 std::string VersionLine() {
   return absl::StrFormat("engram %s, format %d, RocksDB %s", Version(), FormatVersion(),
                          BackendVersion());

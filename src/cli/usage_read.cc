@@ -55,10 +55,10 @@ void AddReading(CommandLine& line) {
   AddCueVectors(search, a);
   AddHits(search, a);
   AddNumber(search, "--min-score", a.min_score, "only hits of this score or higher");
-  search->add_option("--mode", a.mode, "how; exact is the only one yet")
+  search->add_option("--mode", a.mode, "what may be left out; exact: nothing")
       ->check(CLI::IsMember({"exact"}))
       ->capture_default_str();
-  search->add_flag("--plain", a.plain, "the plain scan, which is the only one yet");
+  search->add_flag("--plain", a.plain, "score every row in f32: the same answer, to compare");
   search->add_flag("--payload", a.payload, "payloads in the JSON answers, too");
   search->footer("Exactly one of --vector, --vectors and --id is needed.");
 

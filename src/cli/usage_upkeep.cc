@@ -7,7 +7,8 @@ void AddUpkeep(CommandLine& line) {
   Arguments& a = line.arguments;
   AddStoreCommand(line, "stats", "numbers about a store", Stats);
   AddStoreCommand(line, "verify", "check a store; exit 3 means damage", Verify);
-  AddStoreCommand(line, "compact", "give back the space of dead rows", Compact);
+  AddStoreCommand(line, "compact", "give back the space of dead rows, and give codes to old files",
+                  Compact);
   CLI::App* backup =
       AddStoreCommand(line, "backup", "copy a store that no other process writes to", Backup);
   AddText(backup, "DIRECTORY", a.directory, "where to; must not exist")->required();

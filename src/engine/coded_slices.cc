@@ -81,7 +81,10 @@ absl::StatusOr<CodedSlices> CodedSlices::Of(const SearchJob& job) {
     }
     ENGRAM_RETURN_IF_ERROR(job.view.ReadySlice(i, job.options.verify_checksums));
     const auto same = [&](const storage::RotationView* known) {
-      return (known == nullptr ? 0 : known->hash) == rows.codes->rotation;
+      if (known == nullptr || rows.rotation == nullptr) return known == rows.rotation;
+      // Sizes too: where nothing is verified, a hash is only what the bytes say.
+      return known->hash == rows.rotation->hash &&
+             known->code_dimensions == rows.rotation->code_dimensions;
     };
     auto rotation = std::find_if(all.rotations_.begin(), all.rotations_.end(), same);
     if (rotation == all.rotations_.end()) {

@@ -238,12 +238,14 @@ StoreStats StoreEngine::Stats() const {
   stats.tail_rows = files.tail_rows;
   stats.dead_rows = files.dead_rows;
   stats.blocks = files.blocks;
+  stats.coded_rows = files.coded_rows;
   stats.edge_changes = files.edge_changes;
   stats.sealed_edges = files.sealed_edges;
   stats.dimension = files_->meta().dimension;
   stats.metric = metric();
   stats.bytes_on_disk = files.bytes_on_disk;
   stats.bytes_mapped = files.bytes_mapped;
+  stats.bytes_codes = files.bytes_codes;
   stats.bytes_heap = files.bytes_heap + arrays_.heap_bytes();
   stats.wal_bytes = files.wal_bytes;
   stats.kernel = kernels_.name;

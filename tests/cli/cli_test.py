@@ -3,6 +3,7 @@ import json
 import math
 import os
 import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -84,6 +85,45 @@ class CommandTest(unittest.TestCase):
             for hit, (score, i) in zip(answer["hits"], scores):
                 self.assertAlmostEqual(hit["score"], -score, places=5)
                 self.assertEqual(hit["payload"], f"wörd {i}")
+
+    def test_plain_and_certified_scans_answer_alike(self):
+        self.fill()
+        stats = json.loads(self.ok("stats", self.store, "--json"))
+        self.assertEqual(stats["coded_rows"], len(self.rows))
+        self.assertGreater(stats["bytes_codes"], len(self.rows) * DIMENSION)
+        self.assertGreater(stats["bytes_mapped"], stats["bytes_codes"])
+
+        def answers(*options):
+            return [json.loads(line) for line in
+                    self.ok("search", self.store, "--vectors", self.path("queries.f16"), "-k", 7,
+                            "--json", *options).splitlines()]
+        certified, plain = answers("--mode", "exact"), answers("--plain")
+        self.assertEqual(len(certified), len(self.queries))
+        for one, other in zip(certified, plain):
+            self.assertEqual(one["hits"], other["hits"])
+            self.assertEqual(one["info"]["path"], "certified_scan")
+            self.assertEqual(other["info"]["path"], "plain_scan")
+            self.assertTrue(one["info"]["exact"] and other["info"]["exact"])
+            self.assertEqual(other["info"]["rows_rescored"], 0)
+            self.assertLess(7 - 1, one["info"]["rows_rescored"])
+            self.assertLess(one["info"]["rows_rescored"], len(self.rows))
+        info = json.loads(self.ok("recall", self.store, "--id", 3, "--json"))["info"]
+        self.assertEqual((info["path"], info["exact"]), ("certified_scan", True))
+        self.assertGreater(info["rows_rescored"], 0)
+        said = json.loads(self.ok("bench", self.store, "--seconds", "0.05", "--json"))
+        self.assertEqual(said["path"], "certified_scan")
+
+    def test_compact_gives_an_old_store_codes(self):
+        golden = os.path.join(os.path.dirname(__file__), "..", "golden", "v1", "l2")
+        shutil.copytree(golden, self.store)
+
+        def stats():
+            return json.loads(self.ok("stats", self.store, "--json"))
+        before = self.ok("search", self.store, "--id", 9, "-k", 20)
+        self.assertEqual((stats()["coded_rows"], stats()["bytes_codes"]), (0, 0))
+        self.ok("compact", self.store)
+        self.assertEqual(stats()["coded_rows"], stats()["rows"])
+        self.assertEqual(self.ok("search", self.store, "--id", 9, "-k", 20), before)
 
     def test_export_reads_back_whole(self):
         self.fill()

@@ -273,6 +273,7 @@ class RecallTest(Command):
         info = said["info"]
         self.assertEqual((info["exact"], info["rows_scored"], info["rows_in_store"], info["steps"],
                           info["memories_reached"], info["truncated"]), (True, 3, 3, 2, 4, False))
+        self.assertEqual((info["path"], info["rows_rescored"]), ("plain_scan", 0))
         self.assertGreater(info["edges_followed"], 0)
         self.assertNotIn("path", self.recall("--id", 1)["hits"][0])
 

@@ -88,6 +88,8 @@ class UsageTest(unittest.TestCase):
         self.assertIn("-k UINT=10", self.ok("search", "--help"))
         self.assertIn("=cosine", self.ok("create", "--help"))
         self.assertIn("loses the one it had", self.ok("put", "--help"))
+        self.assertRegex(self.ok("search", "--help"), r"--mode \S+:\{exact\}")
+        self.assertIn("--plain", self.ok("search", "--help"))
 
     def test_empty_arguments_are_refused(self):
         self.create()
@@ -216,6 +218,8 @@ class UsageTest(unittest.TestCase):
         self.fails(2, "import", self.store, lines, "--first-id", 1, "--ids", "x", says="--ids")
         self.fails(2, "export", self.store, "--ids", self.folder / "ids.npy", says="--ids")
         self.fails(2, "search", self.store, "--id", 1, "--format", "npy", says="--format")
+        for mode in ("approximate", "EXACT", ""):
+            self.fails(2, "search", self.store, "--id", 1, "--mode", mode, says=["--mode", "exact"])
         self.fails(1, "import", self.store, lines, "--dim", 3, says="--dim is 3")
         self.assertEqual(self.memories(), 0)
         self.ok("import", self.store, lines, "--dim", 2)

@@ -9,6 +9,7 @@
 #include "storage/format/block_format.h"
 #include "storage/format/record_format.h"
 #include "tests/golden/golden_associations.h"
+#include "tests/golden/golden_codes.h"
 #include "tests/golden/golden_content.h"
 #include "tests/golden/golden_values.h"
 
@@ -65,11 +66,13 @@ void Keep(const fs::path& from, const fs::path& to) {
   }
 }
 
-void WriteAnswers(const Store& store, const fs::path& path) {
+void WriteAnswers(const Store& store, const std::vector<std::vector<float>>& queries,
+                  const fs::path& path) {
   std::ofstream out(path);
   SearchOptions options;
   options.k = 20;
-  for (const std::vector<float>& query : Queries()) {
+  options.plain = true;
+  for (const std::vector<float>& query : queries) {
     const auto found = store.Search(options, query);
     Must(found.status());
     for (const Hit& hit : found->hits) {
@@ -90,7 +93,7 @@ void WriteStore(const StoreKind& kind, const fs::path& folder) {
   auto store = Store::Open(options, scratch);
   Must(store.status());
   Fill(**store, kind.sealed);
-  WriteAnswers(**store, folder / (std::string(kind.name) + ".answers"));
+  WriteAnswers(**store, Queries(), folder / (std::string(kind.name) + ".answers"));
   if (!kind.sealed) Keep(scratch, folder / kind.name);
   Must((*store)->Close());
   if (kind.sealed) Keep(scratch, folder / kind.name);
@@ -110,6 +113,22 @@ void WriteAssociations(const fs::path& folder) {
   fs::remove_all(scratch);
 }
 
+void WriteCodes(const CodesKind& kind, const fs::path& folder) {
+  const fs::path scratch = folder / "scratch";
+  StoreOptions options;
+  options.dimension = kCodesDimension;
+  options.metric = kind.metric;
+  options.rows_per_block = kCodesRowsPerBlock;
+  options.create_if_missing = true;
+  auto store = Store::Open(options, scratch);
+  Must(store.status());
+  Must(FillCodes(**store));
+  WriteAnswers(**store, CodesQueries(), folder / (std::string(kind.name) + ".answers"));
+  Must((*store)->Close());
+  Keep(scratch, folder / kind.name);
+  fs::remove_all(scratch);
+}
+
 }  // namespace
 }  // namespace engram::golden
 
@@ -121,6 +140,7 @@ int main(int argc, char** argv) {
   std::filesystem::create_directories(argv[1]);
   for (const auto& kind : engram::golden::kStores) engram::golden::WriteStore(kind, argv[1]);
   engram::golden::WriteAssociations(argv[1]);
+  for (const auto& kind : engram::golden::kCodesStores) engram::golden::WriteCodes(kind, argv[1]);
   std::ofstream values(std::filesystem::path(argv[1]) / "values.txt");
   for (const auto& [name, bytes] : engram::golden::EncodedValues()) {
     values << name << ' ' << engram::golden::ToHex(bytes) << '\n';

@@ -14,6 +14,7 @@
 
 #include "storage/database.h"
 #include "storage/format/block_format.h"
+#include "storage/format/record_format.h"
 
 namespace engram::testing {
 
@@ -67,6 +68,41 @@ class StoreSurgery {
     payload.replace(index * sizeof(T), sizeof(T), reinterpret_cast<const char*>(&content),
                     sizeof(T));
     Put(family, key, storage::EncodeBlockColumn(header, payload));
+  }
+
+  std::vector<storage::FileEntry> FileEntries() {
+    std::vector<storage::FileEntry> entries;
+    const std::unique_ptr<rocksdb::Iterator> it(
+        database_->db().NewIterator({}, database_->family(storage::Family::kCatalog)));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      if (it->key()[0] != storage::kFilePrefix) continue;
+      const auto entry = storage::DecodeFileEntry(it->value().ToStringView());
+      EXPECT_TRUE(entry.ok()) << entry.status();
+      if (entry.ok()) entries.push_back(*entry);
+    }
+    return entries;
+  }
+
+  // Makes the store one of before there were codes.
+  void DropCodes() {
+    for (storage::FileEntry entry : FileEntries()) {
+      std::erase_if(entry.columns,
+                    [](storage::ColumnKind kind) { return kind >= storage::ColumnKind::kCode; });
+      Put(storage::Family::kCatalog, storage::FileKey(entry.first_row()),
+          storage::EncodeFileEntry(entry));
+    }
+    rocksdb::ColumnFamilyHandle* blocks = database_->family(storage::Family::kBlocks);
+    {
+      const std::unique_ptr<rocksdb::Iterator> it(database_->db().NewIterator({}, blocks));
+      for (it->SeekToFirst(); it->Valid(); it->Next()) {
+        const auto key = storage::DecodeBlockKey(it->key().ToStringView());
+        if (key.has_value() && key->column >= storage::ColumnKind::kCode) {
+          Delete(storage::Family::kBlocks, it->key().ToString());
+        }
+      }
+    }
+    // Not even a deletion may be left: files are later ingested below it.
+    EXPECT_TRUE(database_->db().CompactRange({}, blocks, nullptr, nullptr).ok());
   }
 
  private:
