@@ -244,7 +244,9 @@ TEST(EdgesLifetime, ReadersBesideAWriterSeeWholeStates) {
   };
   std::thread opens(read, false), refreshes(read, true);
   std::mt19937_64 random(kSeed);
-  for (std::uint64_t round = 0; round < Rounds() && !::testing::Test::HasFailure(); ++round) {
+  // On a machine that is busy, or with a sanitizer, until there was something to be read beside.
+  const auto is_enough = [&](std::uint64_t round) { return round >= Rounds() && checked > 4; };
+  for (std::uint64_t round = 0; !is_enough(round) && !::testing::Test::HasFailure(); ++round) {
     WriteBatch batch;
     if (round > 0) batch.DeleteEdge((round - 1) % kIds, kIds, 9);
     batch.PutEdge({.from = round % kIds, .to = kIds, .type = 9});
