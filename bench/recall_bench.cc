@@ -12,6 +12,10 @@
 #include "absl/strings/str_format.h"
 #include "bench/support.h"
 #include "engram/engram.h"
+#include "kernels/dispatch.h"
+#include "recall/ranking.h"
+#include "recall/spreading.h"
+#include "storage/store_files.h"
 #include "tests/support/musique.h"
 
 namespace engram::bench {
@@ -163,8 +167,8 @@ void DenseStep(benchmark::State& state, const std::string& name) {
       1e-6 * static_cast<double>(followed[1] - followed[0]) / (seconds[1] - seconds[0]);
 }
 
-// A step from 64 memories.
-void FrontierStep(benchmark::State& state, const std::string& name) {
+// Steps from 64 memories: of one, and of as many as bring it from few nodes to all.
+void StepsFromFew(benchmark::State& state, const std::string& name, std::uint32_t steps) {
   GraphStore* graph = GraphNamed(name);
   if (graph == nullptr) return state.SkipWithError("the set is not there: see ENGRAM_DATA");
   const std::uint64_t memories = graph->store->Stats().memories;
@@ -172,7 +176,7 @@ void FrontierStep(benchmark::State& state, const std::string& name) {
   for (std::uint64_t i = 0; i < 64; ++i) seeds.push_back({.id = i * (memories / 64)});
   std::uint64_t followed = 0;
   for (auto _ : state) {
-    const auto found = graph->store->Spread(Steps(1), seeds);
+    const auto found = graph->store->Spread(Steps(steps), seeds);
     if (!found.ok()) return state.SkipWithError("wrong answer");
     followed = found->info.edges_followed;
   }
@@ -269,6 +273,67 @@ void RecallQuestion(benchmark::State& state, bool spread_only) {
   state.counters["edges_followed"] = static_cast<double>(followed) / static_cast<double>(asked);
 }
 
+// The seeds that a recall of question `q` makes.
+std::vector<recall::NodeSeed> SeedsOfRecall(MusiqueStore& musique, const storage::EdgeGraph& graph,
+                                            std::size_t q) {
+  RecallOptions options;
+  SearchOptions search = options.seeds;
+  search.k = options.k;
+  const auto found = musique.store->Search(search, musique.set.query(q));
+  std::vector<float> scores;
+  std::vector<recall::NodeSeed> seeds;
+  // Nodes are given in the order of ids here, so that they are the ids.
+  for (const Hit& hit : absl::MakeConstSpan(found->hits).subspan(0, options.seeds.k)) {
+    scores.push_back(hit.score);
+    seeds.push_back({.node = static_cast<std::uint32_t>(hit.id)});
+  }
+  const auto activations = recall::SeedActivations(scores, options.seed_sharpness);
+  for (std::size_t i = 0; i < seeds.size(); ++i) seeds[i].activation = activations[i];
+  std::vector<MemoryId> named = musique.set.named[q];
+  std::sort(named.begin(), named.end());
+  named.erase(std::unique(named.begin(), named.end()), named.end());
+  for (const MemoryId id : named) {
+    const auto node = static_cast<std::uint32_t>(id);
+    seeds.push_back(
+        {.node = node, .activation = recall::NamedActivation(options, graph.Out(node).size)});
+  }
+  return seeds;
+}
+
+// The spreading of a recall by itself: nothing is looked up, and nothing answered.
+void SpreadingOfRecall(benchmark::State& state) {
+  MusiqueStore* musique = TheMusique();
+  if (musique == nullptr || musique->store == nullptr) {
+    return state.SkipWithError("the set is not there: see ENGRAM_DATA");
+  }
+  storage::FilesOptions read_only;
+  read_only.read_only = true;
+  const auto files = storage::StoreFiles::Open(read_only, musique->dir / "s");
+  if (!files.ok()) return state.SkipWithError("the store does not open");
+  const auto view = (*files)->CurrentView();
+  const auto graph = view->Edges(/*verify=*/true);
+  if (!graph.ok()) return state.SkipWithError("the edges are damaged");
+  const engram_kernels& kernels = *kernels::FindKernels("");
+  const RecallOptions options;
+  recall::SpreadArraysPool arrays;
+  std::vector<std::vector<recall::NodeSeed>> seeds;
+  std::vector<std::uint64_t> expected;
+  for (std::size_t q = 0; q < musique->set.questions.size(); ++q) {
+    seeds.push_back(SeedsOfRecall(*musique, **graph, q));
+    RecallOptions recall;
+    recall.named = musique->set.named[q];
+    expected.push_back(
+        musique->store->Recall(recall, musique->set.query(q))->spread.edges_followed);
+  }
+  std::size_t q = 0;
+  for (auto _ : state) {
+    recall::Spreading spreading(**graph, kernels, options.spread, view->commit().next_node, arrays);
+    spreading.Run(seeds[q], std::nullopt);
+    if (spreading.info().edges_followed != expected[q]) return state.SkipWithError("wrong answer");
+    q = (q + 1) % seeds.size();
+  }
+}
+
 // The share of the passages needed among the first k, and of questions with all of them.
 struct Quality {
   double at2 = 0, at5 = 0, at10 = 0, all5 = 0;
@@ -330,8 +395,11 @@ void RegisterAll() {
                                  std::string(name))
         ->Iterations(3)
         ->Unit(benchmark::kMillisecond);
-    benchmark::RegisterBenchmark((std::string("spread/frontier-64/") + name).c_str(), FrontierStep,
-                                 std::string(name))
+    benchmark::RegisterBenchmark((std::string("spread/frontier-64/") + name).c_str(), StepsFromFew,
+                                 std::string(name), 1)
+        ->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark((std::string("spread/6-steps-from-64/") + name).c_str(),
+                                 StepsFromFew, std::string(name), 6)
         ->Unit(benchmark::kMicrosecond);
   }
   benchmark::RegisterBenchmark("link/1M-10M", LinkEdges)->UseManualTime()->Iterations(1);
@@ -339,6 +407,8 @@ void RegisterAll() {
       ->Iterations(1000)
       ->Unit(benchmark::kMicrosecond);
   benchmark::RegisterBenchmark("recall/musique", RecallQuestion, false)
+      ->Unit(benchmark::kMicrosecond);
+  benchmark::RegisterBenchmark("recall/musique/spreading-of-it", SpreadingOfRecall)
       ->Unit(benchmark::kMicrosecond);
   benchmark::RegisterBenchmark("recall/musique/spread-alone", RecallQuestion, true)
       ->Unit(benchmark::kMicrosecond);

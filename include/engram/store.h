@@ -122,10 +122,10 @@ struct StoreStats {
   // Tail, tombstones, changes of edges and the lists made of them, rows by memory, the arrays of
   // spreadings, and what RocksDB reports of its own.
   std::uint64_t bytes_heap = 0;
-  std::uint64_t wal_bytes = 0;      // log of writes not yet in table files
-  std::string kernel;               // "zig-v3", "cpp-v4", "cpp-baseline", ...
-  std::uint32_t format = 0;         // on-disk format version
-  std::string backend;              // RocksDB version, "7.8.3"
+  std::uint64_t wal_bytes = 0;  // log of writes not yet in table files
+  std::string kernel;           // "zig-v3", "cpp-v4", "cpp-baseline", ...
+  std::uint32_t format = 0;     // on-disk format version
+  std::string backend;          // RocksDB version, "7.8.3"
 
   // What keeps the store from sealing, compacting or merging files, as "<code>: <what>"; empty
   // while it can. Reads and writes go on, until the tail is full and cannot be sealed:

@@ -150,7 +150,7 @@ TEST_F(AssociationsTest, StatsCountWhatReadersMakeInMemory) {
   // 100,000 edges in lists, a row and the arrays of a spreading for each memory.
   const std::uint64_t made = store_->Stats().bytes_heap - before;
   EXPECT_GT(made, 100'000u * 12 + 2000u * (8 + 21));
-  EXPECT_LT(made, 100'000u * 40 + 2000u * 500);
+  EXPECT_LT(made, 10'000'000u);  // with what RocksDB has read meanwhile
   ASSERT_TRUE(store_->Seal().ok());
   EXPECT_LT(store_->Stats().bytes_heap, before + 2'000'000);
 }

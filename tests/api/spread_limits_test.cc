@@ -87,7 +87,7 @@ TEST_F(SpreadLimitsTest, ASeedIsReachedHoweverSmallItsShare) {
       SpreadOptions options;
       options.restart = restart;
       options.max_hops = hops;
-      options.threshold = 0.5f;  // 3 passes on nothing
+      options.threshold = 1e-30f;  // 3 passes on nothing
       const auto found = store_->Spread(options, seeds);
       ASSERT_TRUE(found.ok()) << found.status();
       ASSERT_EQ(found->memories.size(), hops == 0 ? 2u : 3u) << restart << ", " << hops;
