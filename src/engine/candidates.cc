@@ -13,10 +13,9 @@ constexpr std::size_t kMostOfSample = 64;
 // How many rows ahead an f32 row is asked for.
 constexpr std::size_t kAhead = 4;
 
+// Returns: a float that is not below `value`, by a step or two.
 float RoundUp(double value) {
-  const auto rounded = static_cast<float>(value);
-  return double{rounded} < value ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
-                                 : rounded;
+  return static_cast<float>(value + std::abs(value) * 0x1p-23) + std::numeric_limits<float>::min();
 }
 
 // Returns: the k-th largest of `values`, minus infinity if there are fewer; reorders them.
@@ -30,6 +29,10 @@ float Largest(std::size_t k, std::vector<float>& values) {
 }  // namespace
 
 void Candidates::Score(const Candidate& candidate) {
+  if (std::binary_search(scored_.begin(), scored_.end(),
+                         PlaceOf(candidate.slice, candidate.index))) {
+    return;
+  }
   const storage::RowSlice& rows = SliceOf(candidate).rows;
   const float score = ScoreRow(job_.kernels, job_.metric, query_, rows, candidate.index);
   ++rescored_;
@@ -74,16 +77,12 @@ Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_
 }
 
 void Candidates::Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
-                     const std::uint32_t* rows, const float* bounds, std::size_t count,
-                     const Scored& scored) {
+                     const std::uint32_t* rows, const float* bounds, std::size_t count) {
   const auto first = static_cast<std::uint32_t>(s * kSuperblockRows);
   const std::uint32_t number = NumberOf(slice);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t index = first + rows[i];
-    if (!slice.Lives(job_, index) ||
-        std::binary_search(scored.begin(), scored.end(), PlaceOf(number, index))) {
-      continue;
-    }
+    if (!slice.Lives(job_, index)) continue;
     // What f32 does not hold is below its lowest number.
     const double bound = std::max(bounds[i], std::numeric_limits<float>::lowest());
     list_.push_back({RoundUp(block.step * bound + block.slack), number, index});
@@ -115,6 +114,7 @@ void Candidates::Climb() {
 void Candidates::ThinOut(std::size_t begin, std::size_t end) {
   const CodedSlice& slice = SliceOf(list_[begin]);
   const std::uint32_t dimension = job_.view.dimension();
+  const bool l2 = job_.metric == Metric::kL2Squared;
   which_.clear();
   for (std::size_t i = begin; i < end; ++i) which_.push_back(list_[i].index);
   dots_.resize(which_.size());
@@ -125,7 +125,7 @@ void Candidates::ThinOut(std::size_t begin, std::size_t end) {
     Candidate& candidate = list_[i];
     const double bound =
         bounds_.FineBound(fine_, *slice.rows.codes, slice.FineRow(candidate.index, dimension),
-                          dots_[i - begin], slice.rows.norms[candidate.index]);
+                          dots_[i - begin], l2 ? slice.rows.norms[candidate.index] : 0.0f);
     candidate.bound = std::min(candidate.bound, RoundUp(bound));
   }
 }

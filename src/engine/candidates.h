@@ -51,9 +51,12 @@ class Candidates {
   // promising rows, which gives a bound to begin with, and returns which those are.
   Scored StartFrom(absl::Span<const float> all, std::size_t stride);
 
-  // Rows that CodedSlice::Scan found from superblock `s` on; those of `scored` are passed over.
+  // Rows of the sample that need not be scored again. They live longer than this.
+  void PassOver(const Scored& scored) { scored_ = scored; }
+
+  // Rows that CodedSlice::Scan found from superblock `s` on.
   void Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
-           const std::uint32_t* rows, const float* bounds, std::size_t count, const Scored& scored);
+           const std::uint32_t* rows, const float* bounds, std::size_t count);
 
   // Scores the k most promising rows that came since the last time.
   void Climb();
@@ -87,6 +90,7 @@ class Candidates {
   const ScoreBounds& bounds_;
   const FineQuery& fine_;
   TopK best_;
+  absl::Span<const std::uint64_t> scored_;
   float bound_;
   double least_;
   std::vector<Candidate> list_;  // in the order of slices

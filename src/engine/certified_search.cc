@@ -29,7 +29,7 @@ constexpr std::size_t kSampleStride = 32;
 constexpr std::size_t kRowsPerCandidate = 2;
 
 // The shares of a thread's superblocks after which the threshold is looked at again.
-constexpr double kClimbs[] = {0.125, 0.5};
+constexpr double kClimbs[] = {0.03125, 0.0625, 0.125, 0.25, 0.5};
 
 // What all threads know of one query.
 struct Plan {
@@ -103,7 +103,9 @@ class Scanner {
     for (std::size_t q = 0; q < found_.size() && !Out(q); ++q) SampleFor(q);
   }
 
+  // After the sample, whoever took it.
   void Scan() {
+    for (Found& found : found_) found.PassOver(found.plan->scored);
     const auto& slices = shared_.slices.slices();
     for (;;) {
       const std::size_t i = shared_.next.fetch_add(1, std::memory_order_relaxed);
@@ -174,7 +176,7 @@ class Scanner {
         return;
       }
       const std::size_t hits = slice.Scan(job_, block, s, end - s, rows_.data(), bounds_.data());
-      found.Add(slice, block, s, rows_.data(), bounds_.data(), hits, found.plan->scored);
+      found.Add(slice, block, s, rows_.data(), bounds_.data(), hits);
       rows_scored_[q] +=
           std::min<std::size_t>(end * kSuperblockRows, slice.rows.count) - s * kSuperblockRows;
     }

@@ -65,7 +65,7 @@ class ScoreBounds {
   ForBlock Bind(const CodedQuery& coded, const storage::CodeView& codes, double least) const;
 
   // Returns: a bound of the same by the row's fine codes (4), whose dot with the query's is
-  // `dot`. `fine`: the row's place in the column; `norm`: as stored with the row.
+  // `dot`. `fine`: the row's place in the column; `norm`: as stored with the row, for L2 only.
   double FineBound(const FineQuery& query, const storage::CodeView& codes, const char* fine,
                    std::int32_t dot, float norm) const;
 
