@@ -72,7 +72,9 @@ absl::StatusOr<CodedSlices> CodedSlices::Of(const SearchJob& job) {
   CodedSlices all;
   for (std::size_t i = 0; i < job.view.slice_count(); ++i) {
     const storage::RowSlice rows = job.view.slice(i);
-    if (rows.codes == nullptr || rows.count == 0) {
+    // Codes of what another metric compares bound nothing here.
+    if (rows.codes == nullptr || rows.count == 0 ||
+        rows.codes->normalised != (job.metric == Metric::kCosine)) {
       all.others_.push_back(i);
       continue;
     }

@@ -22,9 +22,8 @@ constexpr double kUp = 1 + 0x1p-40, kDown = 1 - 0x1p-40;
 
 float RoundUp(double value) {
   const auto rounded = static_cast<float>(value);
-  return double{rounded} < value
-             ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
-             : rounded;
+  return double{rounded} < value ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
+                                 : rounded;
 }
 float RoundDown(double value) { return -RoundUp(-value); }
 
@@ -64,6 +63,10 @@ CodedQuery ScoreBounds::Code(const storage::RotationView* rotation) const {
     rotated.resize(rotation->code_dimensions);
     kernels_.dot(query_.vector.data(), rotation->rows, rotated.size(), dimension_, dimension_,
                  rotated.data());
+    // Only bytes that nobody verified make these; as codes they have no value.
+    for (float& value : rotated) {
+      if (!std::isfinite(value)) value = 0;
+    }
     y = rotated;
     error = error_ * std::sqrt(static_cast<double>(rotated.size())) * norm_;
   }
@@ -117,7 +120,8 @@ FineQuery ScoreBounds::CodeFine() const {
 
 double ScoreBounds::LeastProduct(float score, double most_norm) const {
   if (score == -std::numeric_limits<float>::infinity()) return -kInfinity;
-  const double lost_below = dimension_ * 0x1p-148;  // what underflows, of a sum not redone in double
+  const double lost_below =
+      dimension_ * 0x1p-148;  // what underflows, of a sum not redone in double
   switch (metric_) {
     case Metric::kCosine:
       // What is below -1 is raised to it.
@@ -143,9 +147,9 @@ double ScoreBounds::SineBound(const CodedQuery& coded, const CodeView& codes, do
   if (least == -kInfinity || codes.max_code_norm == 0 || coded.kept == 0) return 1;
   const double most_code_norm = double{codes.max_code_norm} * kUp;
   const double rotation_error = RotationErrorOf(codes);
-  const double fixed = coded.outside * double{codes.max_tail} +
-                       coded.kept * (double{codes.max_norm} * rotation_error +
-                                     most_code_norm * 0x1p-22);
+  const double fixed =
+      coded.outside * double{codes.max_tail} +
+      coded.kept * (double{codes.max_norm} * rotation_error + most_code_norm * 0x1p-22);
   double sine = 1;
   for (int i = 0; i < 4; ++i) {
     const double subtracted = fixed + sine * coded.kept * double{codes.max_residual};
@@ -181,16 +185,14 @@ ScoreBounds::ForBlock ScoreBounds::Bind(const CodedQuery& coded, const CodeView&
                          coded.outside * double{codes.max_tail};
   const double half_square = metric_ == Metric::kL2Squared ? norm * norm / 2 : 0;
   bound.slack = coded.lost * code_norm + coded.kept * norm * rotation_error +
-                coded.kept * code_norm * 0x1p-23 + 16 * kUnit * largest +
-                20 * kUnit * half_square;
+                coded.kept * code_norm * 0x1p-23 + 16 * kUnit * largest + 20 * kUnit * half_square;
   bound.slack *= kUp;
   bound.query.query = coded.codes.data();
   bound.query.groups = codes.groups;
   bound.query.bias = coded.bias;
   bound.query.residual = RoundUp(double{codes.residual_step} * sine * coded.kept / coded.step);
   bound.query.tail = RoundUp(double{codes.tail_step} * coded.outside / coded.step);
-  bound.query.norm =
-      metric_ == Metric::kL2Squared ? RoundDown(1 / (2 * coded.step)) : 0.0f;
+  bound.query.norm = metric_ == Metric::kL2Squared ? RoundDown(1 / (2 * coded.step)) : 0.0f;
   bound.query.threshold = RoundDown((least - bound.slack) / coded.step);
   return bound;
 }
@@ -202,8 +204,8 @@ double ScoreBounds::FineBound(const FineQuery& query, const CodeView& codes, con
   std::memcpy(&residual, fine + sizeof scale, sizeof residual);
   const double largest = norm_ * double{codes.max_norm};
   double bound = query.step * double{scale} * static_cast<double>(dot) +
-                 query.lost * double{codes.max_norm} * (1 + 0x1p-20) +
-                 norm_ * double{residual} + largest * 0x1p-22;
+                 query.lost * double{codes.max_norm} * (1 + 0x1p-20) + norm_ * double{residual} +
+                 largest * 0x1p-22;
   if (metric_ == Metric::kL2Squared) {
     const double square = double{norm} * double{norm};
     bound += -square / 2 + double{codes.max_norm} * double{codes.max_norm} * 0x1p-22;

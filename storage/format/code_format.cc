@@ -66,8 +66,8 @@ void RotateRows(const RotationView& rotation, std::size_t dimension, const float
 
 // Sums over a row, of numbers whose squares f32 may not hold.
 struct Sums {
-  double cross = 0;    // of v x
-  double codes = 0;    // of v v
+  double cross = 0;  // of v x
+  double codes = 0;  // of v v
 };
 
 double SquaredNorm(const float* x, std::size_t size) {
@@ -201,8 +201,8 @@ class Coder {
 
   CodePayloads Encode(const float* rows, std::size_t count) {
     view_.rows = static_cast<std::uint32_t>(count);
-    payloads_.codes.assign(
-        kCodeUnitBytes + view_.superblock_count() * SuperblockBytes(groups_), '\0');
+    payloads_.codes.assign(kCodeUnitBytes + view_.superblock_count() * SuperblockBytes(groups_),
+                           '\0');
     payloads_.fine.assign(count * FineRowBytes(dimension_), '\0');
     view_.min_norm = kInfinity;
     for (std::size_t first = 0; first < count; first += kTile) {
@@ -401,16 +401,17 @@ absl::StatusOr<CodeView> DecodeCodes(std::string_view codes, std::string_view fi
   view.max_tail = numbers[4];
   view.min_norm = numbers[5];
   view.max_norm = numbers[6];
+  if (view.min_norm > view.max_norm) return Damaged("a least norm above the largest");
   const bool none = view.groups == 0;
   if (view.rows != rows || view.groups > kMaxCodeGroups ||
       (view.rotation == 0 && !none && view.groups != CodeGroups(dimension)) ||
-      codes.size() != kCodeUnitBytes +
-                          (none ? 0 : view.superblock_count() * SuperblockBytes(view.groups)) ||
+      codes.size() !=
+          kCodeUnitBytes + (none ? 0 : view.superblock_count() * SuperblockBytes(view.groups)) ||
       fine.size() != (none ? 0 : rows * FineRowBytes(dimension))) {
-    return Damaged(absl::StrFormat("%d rows in %d groups, expected %d rows of dimension %d, in %d "
-                                   "bytes and %d fine ones",
-                                   view.rows, view.groups, rows, dimension, codes.size(),
-                                   fine.size()));
+    return Damaged(
+        absl::StrFormat("%d rows in %d groups, expected %d rows of dimension %d, in %d "
+                        "bytes and %d fine ones",
+                        view.rows, view.groups, rows, dimension, codes.size(), fine.size()));
   }
   view.superblocks = reinterpret_cast<const std::uint8_t*>(codes.data() + kCodeUnitBytes);
   view.fine = fine.data();
