@@ -85,17 +85,20 @@ void MappedBlock::ReadCodes(const MappedBlock& first_of_file, std::uint32_t dime
   if (codes_.groups == 0) return;
   if (codes_.rotation != 0) {
     const BlockColumn* rotation = FindColumn(first_of_file.columns_, ColumnKind::kRotation);
-    if (rotation == nullptr) {
-      usable_ = Unusable(extent_, ColumnKind::kRotation, "it is missing");
+    if (rotation == nullptr && !first_of_file.usable_.ok()) {
+      usable_ = first_of_file.usable_;  // it tells more
       return;
     }
-    const std::uint32_t size = rotation->header.rows;
-    if (rotation->header.payload_hash != codes_.rotation || size == 0 || size > dimension ||
+    const std::uint32_t size = rotation == nullptr ? 0 : rotation->header.rows;
+    const std::uint64_t hash = rotation == nullptr ? 0 : rotation->header.payload_hash;
+    if (hash != codes_.rotation || size == 0 || size > dimension ||
         CodeGroups(size) != codes_.groups) {
-      usable_ = Unusable(
-          extent_, ColumnKind::kCode,
-          absl::StrFormat("%d groups of rotation %016x, expected %d rows of %016x", codes_.groups,
-                          codes_.rotation, size, rotation->header.payload_hash));
+      // Either may be what is wrong.
+      usable_ = Unusable(extent_, ColumnKind::kCode,
+                         absl::StrFormat("%d groups of rotation %016x, and column %s: %d rows of "
+                                         "%016x",
+                                         codes_.groups, codes_.rotation,
+                                         ColumnName(ColumnKind::kRotation), size, hash));
       return;
     }
     rotation_ = {.rows = reinterpret_cast<const float*>(rotation->payload.data()),

@@ -63,6 +63,10 @@ CodedQuery ScoreBounds::Code(const storage::RotationView* rotation) const {
     rotated.resize(rotation->code_dimensions);
     kernels_.dot(query_.vector.data(), rotation->rows, rotated.size(), dimension_, dimension_,
                  rotated.data());
+    // Only bytes that nobody verified make these; as codes they have no value.
+    for (float& value : rotated) {
+      if (!std::isfinite(value)) value = 0;
+    }
     y = rotated;
     error = error_ * std::sqrt(static_cast<double>(rotated.size())) * norm_;
   }

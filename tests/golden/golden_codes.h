@@ -49,6 +49,7 @@ inline absl::Status FillCodes(Store& store) {
     return true;
   });
   if (!imported.ok()) return imported.status();
+  if (const absl::Status status = store.Seal(); !status.ok()) return status;
   WriteBatch batch;
   for (MemoryId id = 0; id < kCodesSealed; ++id) {
     if (CodesDeleted(id)) batch.Delete(id);

@@ -131,7 +131,8 @@ TEST(GoldenRotation, CodesAreMadeAsTheyWere) {
     bool normalised;
     std::uint64_t codes, fine;
   };
-  for (const Kept& kept : {Kept{true, 0, 0}, Kept{false, 0, 0}}) {
+  for (const Kept& kept : {Kept{true, 13770313663354377004u, 3829354608693704989u},
+                           Kept{false, 8518076177297650740u, 3087807385864604769u}}) {
     const storage::CodePayloads made =
         storage::EncodeCodes(kDimension, kept.normalised, rows.data(), kRows, &rotation);
     ASSERT_EQ(made.codes.size(), storage::kCodeUnitBytes + 2 * storage::SuperblockBytes(3));
