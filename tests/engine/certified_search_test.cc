@@ -193,7 +193,10 @@ TEST(CertifiedSearch, AnswersAsThePlainScanWhereBoundsOverflow) {
     store.Seal();
     std::vector<Vector> queries;
     for (int i = 0; i < 5; ++i) {
-      queries.push_back(Scaled(Normals(64, random), 1.01 * 0x1p-40));
+      // Of equal sizes, which make the least steps.
+      Vector least = Normals(64, random);
+      for (float& value : least) value = value < 0 ? -0.1f : 0.1f;
+      queries.push_back(Scaled(least, 1.01 * 0x1p-40));
       queries.push_back(Scaled(rows[i], 0.99 * 0x1p40));
     }
     CompareWays(store, queries, random, tally);

@@ -163,7 +163,7 @@ TEST(ScoreBounds, HoldForRowsQueriesAndRotationsOfAllKinds) {
   constexpr unsigned kSeed = 21;
   std::printf("seed %u\n", kSeed);
   Random random(kSeed);
-  for (const std::uint32_t dimension : {1u, 3u, 8u, 17u, 100u}) {
+  for (const std::uint32_t dimension : {1u, 2u, 3u, 5u, 8u, 17u, 24u, 33u, 64u, 100u, 192u}) {
     const auto rotations = Rotations(dimension, random);
     for (std::size_t r = 0; r < rotations.size(); ++r) {
       for (const Metric metric : kMetrics) {
