@@ -80,8 +80,11 @@ absl::StatusOr<CodedSlices> CodedSlices::Of(const SearchJob& job) {
       continue;
     }
     ENGRAM_RETURN_IF_ERROR(job.view.ReadySlice(i, job.options.verify_checksums));
+    // Sizes too: without checksums a hash may be that of others.
     const auto same = [&](const storage::RotationView* known) {
-      return (known == nullptr ? 0 : known->hash) == rows.codes->rotation;
+      if (known == nullptr || rows.rotation == nullptr) return known == rows.rotation;
+      return known->hash == rows.rotation->hash &&
+             known->code_dimensions == rows.rotation->code_dimensions;
     };
     auto rotation = std::find_if(all.rotations_.begin(), all.rotations_.end(), same);
     if (rotation == all.rotations_.end()) {

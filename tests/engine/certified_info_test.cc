@@ -116,7 +116,7 @@ TEST(CertifiedInfo, ScoresRowsWhoseCodesAreOfAnotherMetric) {
 // Kernels that outlast the deadline in their first call.
 struct SlowKernels {
   static inline Clock::time_point deadline;
-  static inline std::atomic<std::size_t> estimates = 0, scans = 0;
+  static inline std::atomic<std::size_t> estimates = 0, scans = 0, dots = 0;
   static inline const engram_kernels* real = nullptr;
 
   static void Estimate(const engram_code_query* query, const std::uint8_t* superblocks,
@@ -124,6 +124,12 @@ struct SlowKernels {
     ++estimates;
     std::this_thread::sleep_until(deadline);
     real->estimate(query, superblocks, norms, count, out);
+  }
+  static void Dot(const float* query, const float* rows, std::size_t count, std::size_t dimension,
+                  std::size_t pitch, float* out) {
+    dots += count;
+    std::this_thread::sleep_until(deadline);
+    real->dot(query, rows, count, dimension, pitch, out);
   }
   static std::size_t Scan(const engram_code_query* query, const std::uint8_t* superblocks,
                           const float* norms, std::size_t count, std::uint32_t* rows, float* bounds,
@@ -134,7 +140,7 @@ struct SlowKernels {
   }
   static void Start(std::chrono::milliseconds time) {
     real = UsableTables().front();
-    estimates = scans = 0;
+    estimates = scans = dots = 0;
     deadline = Clock::now() + time;
   }
 };
@@ -249,6 +255,25 @@ TEST_F(CertifiedDeadlines, OneThatPassesInTheScanLeavesTrueHits) {
       EXPECT_FALSE(results[q].hits.empty());
       ExpectTrueHits(results[q], queries.all()[q]);
     }
+  }
+}
+
+// Many hits want many rows scored, in the sample too.
+TEST_F(CertifiedDeadlines, OneThatPassesWhereRowsAreScoredStopsThat) {
+  options_.k = kRows / 16;
+  SlowKernels::Start(std::chrono::milliseconds(300));
+  engram_kernels kernels = *UsableTables().front();
+  kernels.dot = &SlowKernels::Dot;
+  const Queries queries({rows_[0], rows_[1]});
+  const auto results = Search(kernels, queries.all(), 1);
+  EXPECT_GE(SlowKernels::dots, 1u);
+  // 2^17 floats of rows, each of which counts as 80; the sample has 2 k of them.
+  EXPECT_LE(SlowKernels::dots, 1700u);
+  ASSERT_EQ(results.size(), 2u);
+  for (std::size_t q = 0; q < 2; ++q) {
+    EXPECT_TRUE(results[q].info.truncated);
+    EXPECT_FALSE(results[q].info.exact);
+    ExpectTrueHits(results[q], queries.all()[q]);
   }
 }
 
