@@ -72,8 +72,9 @@ Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_
         const bool look = all[at] >= promising && all[at] >= least_ &&
                           all[at] > -std::numeric_limits<float>::infinity();
         if (!look || first.size() == 2 * k + kMostOfSample) continue;
-        first.push_back(
-            {all[at], NumberOf(slice), static_cast<std::uint32_t>(s * kSuperblockRows + i)});
+        // An estimate is rounded to the nearest, and does not rule out a row.
+        first.push_back({std::numeric_limits<float>::infinity(), NumberOf(slice),
+                         static_cast<std::uint32_t>(s * kSuperblockRows + i)});
       }
     }
   }

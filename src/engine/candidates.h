@@ -77,7 +77,7 @@ class Candidates {
   static std::uint64_t PlaceOf(std::uint32_t slice, std::uint32_t index) {
     return std::uint64_t{slice} << 32 | index;
   }
-  // Scores them, but for what there is no time for. Returns: how many it looked at.
+  // Scores those that are not ruled out, while there is time. Returns: how many it looked at.
   std::size_t ScoreAll(const std::vector<Candidate>& candidates, DeadlineWatch& watch);
   void Score(const Candidate& candidate);
   void AskFor(const Candidate& candidate) const;
