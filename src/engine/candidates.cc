@@ -10,6 +10,9 @@ using storage::kSuperblockRows;
 // Where many rows are equally good, more than this many of the sample tell nothing new.
 constexpr std::size_t kMostOfSample = 64;
 
+// A row costs as much as so many floats, besides its own.
+constexpr std::uint64_t kWorkPerRow = 64;
+
 // How many rows ahead an f32 row is asked for.
 constexpr std::size_t kAhead = 4;
 
@@ -46,7 +49,17 @@ void Candidates::AskFor(const Candidate& candidate) const {
   for (std::size_t i = 0; i < dimension; i += 16) __builtin_prefetch(row + i);
 }
 
-Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_t stride) {
+std::size_t Candidates::ScoreAll(const std::vector<Candidate>& candidates, DeadlineWatch& watch) {
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (watch.MustStop(job_.view.dimension() + kWorkPerRow)) return i;
+    if (i + kAhead < candidates.size()) AskFor(candidates[i + kAhead]);
+    if (double{candidates[i].bound} >= least_) Score(candidates[i]);
+  }
+  return candidates.size();
+}
+
+Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_t stride,
+                                         DeadlineWatch& watch) {
   std::vector<float> maxima;
   maxima.reserve(all.size() / kSuperblockRows);
   for (std::size_t at = 0; at < all.size(); at += kSuperblockRows) {
@@ -62,15 +75,15 @@ Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_
         const bool look = all[at] >= promising && all[at] >= least_ &&
                           all[at] > -std::numeric_limits<float>::infinity();
         if (!look || first.size() == 2 * k + kMostOfSample) continue;
-        first.push_back(
-            {all[at], NumberOf(slice), static_cast<std::uint32_t>(s * kSuperblockRows + i)});
+        // An estimate is rounded to the nearest, and does not rule out a row.
+        first.push_back({std::numeric_limits<float>::infinity(), NumberOf(slice),
+                         static_cast<std::uint32_t>(s * kSuperblockRows + i)});
       }
     }
   }
   Scored scored;
-  for (std::size_t i = 0; i < first.size(); ++i) {
-    if (i + kAhead < first.size()) AskFor(first[i + kAhead]);
-    Score(first[i]);
+  const std::size_t looked_at = ScoreAll(first, watch);
+  for (std::size_t i = 0; i < looked_at; ++i) {
     scored.push_back(PlaceOf(first[i].slice, first[i].index));
   }
   return scored;
@@ -89,7 +102,7 @@ void Candidates::Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block
   }
 }
 
-void Candidates::Climb() {
+void Candidates::Climb(DeadlineWatch& watch) {
   if (looked_at_ == list_.size()) return;
   std::vector<float> fresh;
   for (std::size_t i = looked_at_; i < list_.size(); ++i) fresh.push_back(list_[i].bound);
@@ -103,10 +116,7 @@ void Candidates::Climb() {
     return true;
   });
   list_.erase(kept, list_.end());
-  for (std::size_t i = 0; i < now.size(); ++i) {
-    if (i + kAhead < now.size()) AskFor(now[i + kAhead]);
-    if (double{now[i].bound} >= least_) Score(now[i]);
-  }
+  ScoreAll(now, watch);
   std::erase_if(list_, [&](const Candidate& c) { return double{c.bound} < least_; });
   looked_at_ = list_.size();
 }
@@ -145,7 +155,7 @@ void Candidates::Finish(DeadlineWatch& watch) {
             [](const Candidate& a, const Candidate& b) { return a.bound > b.bound; });
   for (std::size_t i = 0; i < list_.size() && !hopeless(list_[i]); ++i) {
     if (i + kAhead < list_.size()) AskFor(list_[i + kAhead]);
-    if (watch.MustStop(job_.view.dimension() + 64)) return;
+    if (watch.MustStop(job_.view.dimension() + kWorkPerRow)) return;
     Score(list_[i]);
   }
 }

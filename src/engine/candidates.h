@@ -49,7 +49,7 @@ class Candidates {
 
   // `all`: CodedSlice::Estimate of the superblocks that `stride` samples. Scores the most
   // promising rows, which gives a bound to begin with, and returns which those are.
-  Scored StartFrom(absl::Span<const float> all, std::size_t stride);
+  Scored StartFrom(absl::Span<const float> all, std::size_t stride, DeadlineWatch& watch);
 
   // Rows of the sample that need not be scored again. They live longer than this.
   void PassOver(const Scored& scored) { scored_ = scored; }
@@ -59,7 +59,7 @@ class Candidates {
            const std::uint32_t* rows, const float* bounds, std::size_t count);
 
   // Scores the k most promising rows that came since the last time.
-  void Climb();
+  void Climb(DeadlineWatch& watch);
 
   // Thins out what is left by fine codes, and scores what remains.
   void Finish(DeadlineWatch& watch);
@@ -80,6 +80,8 @@ class Candidates {
   static std::uint64_t PlaceOf(std::uint32_t slice, std::uint32_t index) {
     return std::uint64_t{slice} << 32 | index;
   }
+  // Scores those that are not ruled out, while there is time. Returns: how many it looked at.
+  std::size_t ScoreAll(const std::vector<Candidate>& candidates, DeadlineWatch& watch);
   void Score(const Candidate& candidate);
   void AskFor(const Candidate& candidate) const;
   void ThinOut(std::size_t begin, std::size_t end);

@@ -160,8 +160,7 @@ class Scanner {
         slice.Estimate(job_, block, s, all.data() + at);
       }
     }
-    found.plan->scored = found.StartFrom(all, shared_.stride);
-    watch_.MustStop(found.plan->scored.size() * (job_.view.dimension() + 64));
+    found.plan->scored = found.StartFrom(all, shared_.stride, watch_);
     found.plan->Raise(found.bound());
   }
 
@@ -193,7 +192,7 @@ class Scanner {
     while (climbs_ < std::size(kClimbs) && share >= kClimbs[climbs_]) ++climbs_;
     for (std::size_t q = 0; q < found_.size(); ++q) {
       if (Out(q)) continue;
-      found_[q].Climb();
+      found_[q].Climb(watch_);
       found_[q].plan->Raise(found_[q].bound());
     }
   }

@@ -80,9 +80,9 @@ absl::StatusOr<CodedSlices> CodedSlices::Of(const SearchJob& job) {
       continue;
     }
     ENGRAM_RETURN_IF_ERROR(job.view.ReadySlice(i, job.options.verify_checksums));
+    // Sizes too: without checksums a hash may be that of others.
     const auto same = [&](const storage::RotationView* known) {
       if (known == nullptr || rows.rotation == nullptr) return known == rows.rotation;
-      // Sizes too: where nothing is verified, a hash is only what the bytes say.
       return known->hash == rows.rotation->hash &&
              known->code_dimensions == rows.rotation->code_dimensions;
     };

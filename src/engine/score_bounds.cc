@@ -103,10 +103,10 @@ FineQuery ScoreBounds::CodeFine() const {
   FineQuery fine;
   double most = 0;
   for (const float value : query_.vector) most = std::max(most, std::abs(double{value}) * unit_);
-  // No sum of products with codes of 127 may exceed an int32.
+  // No sum of products may exceed an int32, whatever bytes the fine codes are.
   const double largest =
       std::min(16383.0, std::floor(double{std::numeric_limits<std::int32_t>::max()} /
-                                   (127.0 * static_cast<double>(dimension_))));
+                                   (128.0 * static_cast<double>(dimension_))));
   fine.step = most > 0 ? most / largest : 1;
   fine.codes.reserve(dimension_);
   double lost = 0;

@@ -61,9 +61,7 @@ inline constexpr std::uint32_t kMaxCodeGroups = 8192;
 inline constexpr double kLeastCodedNorm = 0x1p-40;
 inline constexpr double kMostCodedNorm = 0x1p40;
 
-inline std::uint32_t CodeGroups(std::uint32_t code_dimensions) {
-  return (code_dimensions + 7) / 8;
-}
+inline std::uint32_t CodeGroups(std::uint32_t code_dimensions) { return (code_dimensions + 7) / 8; }
 inline std::size_t SuperblockBytes(std::uint32_t groups) {
   return std::size_t{256} * groups + 6 * kSuperblockRows;
 }
