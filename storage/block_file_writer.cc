@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::string_view kIngestSuffix = ".ingest";
 
-constexpr ColumnKind kColumns[] = {ColumnKind::kEmbedding, ColumnKind::kNorm, ColumnKind::kNode,
-                                   ColumnKind::kId,        ColumnKind::kCode, ColumnKind::kFineCode};
+constexpr ColumnKind kColumns[] = {ColumnKind::kEmbedding, ColumnKind::kNorm,
+                                   ColumnKind::kNode,      ColumnKind::kId,
+                                   ColumnKind::kCode,      ColumnKind::kFineCode};
 
 // Blocks whose codes are being made, at most.
 constexpr std::size_t kMostWaiting = 3;

@@ -134,9 +134,8 @@ absl::Status BulkFiles::AddPut(const Change& change, BlockFileWriter& blocks) {
 
 absl::Status BulkFiles::Build(absl::Span<const Change> changes) {
   const auto has_row = [](const Change& change) { return !change.vector.empty(); };
-  RotationSample sample(
-      state_.meta.dimension,
-      static_cast<std::uint64_t>(std::count_if(changes.begin(), changes.end(), has_row)));
+  RotationSample sample(state_.meta.dimension, static_cast<std::uint64_t>(std::count_if(
+                                                   changes.begin(), changes.end(), has_row)));
   for (const Change& change : changes) {
     if (has_row(change)) sample.Offer(change.vector.data());
   }

@@ -1,12 +1,11 @@
 #include "storage/rotation.h"
 
+#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
 #include <utility>
-
-#include <Eigen/Dense>
 
 #include "storage/base/hash.h"
 

@@ -26,8 +26,8 @@ struct RowSlice {
   const std::uint32_t* row_offsets = nullptr;  // null: the rows have no gaps
   std::uint64_t first_row = 0;
   std::uint32_t count = 0;
-  const MappedBlock* block = nullptr;  // null: rows of the tail
-  const CodeView* codes = nullptr;     // null: these rows have none
+  const MappedBlock* block = nullptr;      // null: rows of the tail
+  const CodeView* codes = nullptr;         // null: these rows have none
   const RotationView* rotation = nullptr;  // what the codes are of; null: of the rows as they are
 
   std::uint64_t row(std::uint32_t index) const {

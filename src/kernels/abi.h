@@ -94,8 +94,8 @@ typedef void engram_estimate_kernel(const engram_code_query* query, const uint8_
                                     const float* norms, size_t count, float* out);
 
 /* Appends each row whose bound is at least `threshold` (NaN is not), in ascending order: its
- * number, counted from the first superblock's first row, to `rows`, its bound to `bounds`. Both hold
- * `found` entries and have room for 64 * count + 16 more. Returns the new found. */
+ * number, counted from the first superblock's first row, to `rows`, its bound to `bounds`. Both
+ * hold `found` entries and have room for 64 * count + 16 more. Returns the new found. */
 typedef size_t engram_scan_kernel(const engram_code_query* query, const uint8_t* superblocks,
                                   const float* norms, size_t count, uint32_t* rows, float* bounds,
                                   size_t found);

@@ -76,9 +76,7 @@ std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension);
 
 // Returns: whether `column` has one entry for each row of its block. Of others the header's rows
 // and span are how many entries there are.
-inline bool HasEntryPerRow(ColumnKind column) {
-  return column < ColumnKind::kEdgeOffset;
-}
+inline bool HasEntryPerRow(ColumnKind column) { return column < ColumnKind::kEdgeOffset; }
 
 }  // namespace engram::storage
 

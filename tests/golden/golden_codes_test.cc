@@ -72,7 +72,9 @@ TEST_P(GoldenCodes, AnswersByEveryPath) {
     for (MemoryId id = 0; id < kCodesAll; ++id) {
       const auto record = store->Get({}, id);
       ASSERT_EQ(record.ok(), !CodesDeleted(id)) << record.status();
-      if (record.ok()) EXPECT_EQ(record->vector, CodesEmbedding(id));
+      if (record.ok()) {
+        EXPECT_EQ(record->vector, CodesEmbedding(id));
+      }
     }
   }
 }
