@@ -400,8 +400,8 @@ TEST(ScoreBounds, OfNearRowsAreNarrowerWithAThreshold) {
     Vector near = vector;
     for (float& value : near) value += Normals(1, random, 0.2)[0];
     const Block block(kDimension, metric, {near}, nullptr);
-    const ScoreBounds bounds(best, metric,
-                             {.vector = vector, .norm = static_cast<float>(Norm(vector))});
+    const Query query{.vector = vector, .norm = static_cast<float>(Norm(vector))};
+    const ScoreBounds bounds(best, metric, query);
     const CodedQuery coded = bounds.Code(nullptr);
     const auto truth = static_cast<double>(block.Truth(vector, 0));
     const auto width = [&](double least) {
