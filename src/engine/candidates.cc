@@ -104,20 +104,28 @@ void Candidates::Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block
 
 void Candidates::Climb(DeadlineWatch& watch) {
   if (looked_at_ == list_.size()) return;
-  std::vector<float> fresh;
-  for (std::size_t i = looked_at_; i < list_.size(); ++i) fresh.push_back(list_[i].bound);
   const std::size_t k = job_.MostHits();
-  const float promising = Largest(std::min(k, fresh.size()), fresh);
+  const std::size_t fresh = list_.size() - looked_at_;
+  // The k-th largest of the largest of each few is reached by k rows, and by hardly more.
+  const std::size_t few = std::clamp<std::size_t>(fresh / (4 * k), 1, 16);
+  std::vector<float> maxima;
+  for (std::size_t i = looked_at_; i < list_.size(); i += few) {
+    const std::size_t end = std::min(i + few, list_.size());
+    float most = list_[i].bound;
+    for (std::size_t j = i + 1; j < end; ++j) most = std::max(most, list_[j].bound);
+    maxima.push_back(most);
+  }
+  const float promising = Largest(std::min(k, maxima.size()), maxima);
   std::vector<Candidate> now;
   const auto begin = list_.begin() + static_cast<std::ptrdiff_t>(looked_at_);
   const auto kept = std::remove_if(begin, list_.end(), [&](const Candidate& candidate) {
-    if (candidate.bound < promising || now.size() >= k) return false;
+    if (candidate.bound < promising || now.size() >= 2 * k) return false;
     now.push_back(candidate);
     return true;
   });
   list_.erase(kept, list_.end());
   ScoreAll(now, watch);
-  std::erase_if(list_, [&](const Candidate& c) { return double{c.bound} < least_; });
+  std::erase_if(list_, [&](const Candidate& c) { return !(double{c.bound} >= least_); });
   looked_at_ = list_.size();
 }
 
@@ -141,8 +149,8 @@ void Candidates::ThinOut(std::size_t begin, std::size_t end) {
 }
 
 void Candidates::Finish(DeadlineWatch& watch) {
+  Climb(watch);
   const auto hopeless = [&](const Candidate& c) { return !(double{c.bound} >= least_); };
-  std::erase_if(list_, hopeless);
   for (std::size_t begin = 0; begin < list_.size();) {
     std::size_t end = begin + 1;
     while (end < list_.size() && list_[end].slice == list_[begin].slice) ++end;
@@ -151,12 +159,17 @@ void Candidates::Finish(DeadlineWatch& watch) {
     begin = end;
   }
   std::erase_if(list_, hopeless);
-  std::sort(list_.begin(), list_.end(),
-            [](const Candidate& a, const Candidate& b) { return a.bound > b.bound; });
-  for (std::size_t i = 0; i < list_.size() && !hopeless(list_[i]); ++i) {
-    if (i + kAhead < list_.size()) AskFor(list_[i + kAhead]);
-    if (watch.MustStop(job_.view.dimension() + kWorkPerRow)) return;
-    Score(list_[i]);
+  // Best first, a few at a time: most are ruled out before their turn comes.
+  const auto less = [](const Candidate& a, const Candidate& b) { return a.bound < b.bound; };
+  std::make_heap(list_.begin(), list_.end(), less);
+  while (!list_.empty() && !hopeless(list_.front())) {
+    std::vector<Candidate> next;
+    while (!list_.empty() && next.size() < 2 * kAhead) {
+      std::pop_heap(list_.begin(), list_.end(), less);
+      next.push_back(list_.back());
+      list_.pop_back();
+    }
+    if (ScoreAll(next, watch) < next.size()) return;
   }
 }
 

@@ -118,7 +118,9 @@ class Scanner {
 
   void Finish() {
     for (std::size_t q = 0; q < found_.size(); ++q) {
-      if (!Out(q)) found_[q].Finish(watch_);
+      if (Out(q)) continue;
+      found_[q].SetBound(found_[q].plan->bound.load(std::memory_order_relaxed));
+      found_[q].Finish(watch_);
     }
     absl::MutexLock lock(&shared_.mutex);
     for (std::size_t q = 0; q < found_.size(); ++q) {
