@@ -32,17 +32,6 @@ bool Fill(Store& store, const char* path, std::uint32_t dimension) {
   return report.ok() && store.Seal().ok();
 }
 
-// A store whose every search is a plain scan has neither of the two.
-template <typename Options>
-void AskPlain(Options& options, bool plain) {
-  if constexpr (requires { options.plain; }) options.plain = plain;
-}
-template <typename Info>
-std::uint64_t Rescored(const Info& info) {
-  if constexpr (requires { info.rows_rescored; }) return info.rows_rescored;
-  return 0;
-}
-
 struct Answers {
   std::vector<std::uint64_t> ids;
   std::vector<float> scores;
@@ -58,7 +47,7 @@ bool Note(const SearchResults& found, std::uint32_t k, Answers& answers) {
   }
   answers.infos.push_back(static_cast<std::uint64_t>(found.info.path));
   answers.infos.push_back(found.info.rows_scored);
-  answers.infos.push_back(Rescored(found.info));
+  answers.infos.push_back(found.info.rows_rescored);
   return true;
 }
 
@@ -99,7 +88,7 @@ bool Serve(const Store& store, std::uint32_t dimension) {
   SearchOptions options;
   options.k = static_cast<std::uint32_t>(k);
   options.threads = 1;
-  AskPlain(options, plain != 0);
+  options.plain = plain != 0;
   Answers answers;
   for (std::size_t q = 0; q < count; q += batch) {
     const MatrixView some = {.data = queries.data() + q * dimension,

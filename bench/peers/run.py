@@ -30,9 +30,9 @@ class Effort:
     """How long everything takes."""
 
     def __init__(self, quick):
-        self.rounds = 2 if quick else 7
-        self.seconds = 0.1 if quick else 1.0      # of one peer in one round of one cell
-        self.checking = 0.5 if quick else 2.5     # of the comparison with the brute force
+        self.rounds = 2 if quick else 5
+        self.seconds = 0.1 if quick else 0.7      # of one peer in one round of one cell
+        self.checking = 0.5 if quick else 1.0     # of the comparison with the brute force
         self.queries = 64 if quick else sets.QUERIES
 
 

@@ -12,6 +12,10 @@
 namespace engram::engine {
 namespace {
 
+// Each keeps its candidates until the end: more queries at a time would share little more, and
+// take memory without bound.
+constexpr std::size_t kQueriesAtOnce = 64;
+
 SearchPath PlanOf(const SearchJob& job, const Query& query, std::uint64_t rows,
                   std::uint64_t coded_rows) {
   return PlanSearch({.plain = job.options.plain,
@@ -47,20 +51,21 @@ absl::StatusOr<std::vector<SearchResults>> ExactSearch(const storage::View& view
       places.push_back(q);
     }
   }
-  if (!certified.empty()) {
+  for (std::size_t begin = 0; begin < certified.size(); begin += kQueriesAtOnce) {
     SearchJob part = job;
-    part.queries = certified;
+    part.queries = absl::MakeConstSpan(certified).subspan(begin, kQueriesAtOnce);
     ENGRAM_ASSIGN_OR_RETURN(auto found, CertifiedSearch(part));
-    for (std::size_t i = 0; i < places.size(); ++i) {
+    for (std::size_t i = 0; i < found.size(); ++i) {
       // Where codes rule out too little, they are only in the way.
       if (found[i].has_value()) {
-        results[places[i]] = *std::move(found[i]);
+        results[places[begin + i]] = *std::move(found[i]);
       } else {
-        plain.push_back(places[i]);
+        plain.push_back(places[begin + i]);
       }
     }
   }
   if (plain.empty()) return results;
+  std::sort(plain.begin(), plain.end());
   std::vector<Query> rest;
   for (const std::size_t q : plain) rest.push_back(queries[q]);
   SearchJob part = job;

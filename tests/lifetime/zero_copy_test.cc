@@ -81,6 +81,7 @@ struct Spy {
   static inline std::mutex mutex;
   static inline std::vector<Bytes> rows;
   static inline std::vector<EdgesRead> pushed, from_frontier;
+  static inline std::vector<Bytes> sampled, scanned, fine;
 
   static engram_kernels Table() {
     real = kernels::FindKernels("");
@@ -89,6 +90,9 @@ struct Spy {
     table.l2_squared = &L2;
     table.push = &Push;
     table.frontier = &Frontier;
+    table.estimate = &Estimate;
+    table.scan = &Scan;
+    table.fine = &Fine;
     return table;
   }
 
@@ -113,6 +117,29 @@ struct Spy {
                  std::size_t pitch, float* out) {
     Note(data, count, pitch);
     real->l2_squared(query, data, count, dimension, pitch, out);
+  }
+  static Bytes Superblocks(const engram_code_query& query, const std::uint8_t* data,
+                           std::size_t count) {
+    return BytesOf(data, count * storage::SuperblockBytes(query.groups));
+  }
+  static void Estimate(const engram_code_query* query, const std::uint8_t* data, const float* norms,
+                       std::size_t count, float* out) {
+    sampled.push_back(Superblocks(*query, data, count));
+    real->estimate(query, data, norms, count, out);
+  }
+  static std::size_t Scan(const engram_code_query* query, const std::uint8_t* data,
+                          const float* norms, std::size_t count, std::uint32_t* found_rows,
+                          float* bounds, std::size_t found) {
+    scanned.push_back(Superblocks(*query, data, count));
+    return real->scan(query, data, norms, count, found_rows, bounds, found);
+  }
+  static void Fine(const std::int16_t* query, const std::int8_t* data, std::size_t pitch,
+                   std::size_t dimension, const std::uint32_t* which, std::size_t count,
+                   std::int32_t* out) {
+    for (std::size_t i = 0; i < count; ++i) {
+      fine.push_back(BytesOf(data + which[i] * pitch, dimension));
+    }
+    real->fine(query, data, pitch, dimension, which, count, out);
   }
   static void Push(const engram_edges* edges, const float* activation, float* next) {
     pushed.push_back(Read(*edges));
@@ -215,7 +242,10 @@ class ZeroCopy : public ::testing::Test {
     const engine::Query query{.vector = vector, .norm = static_cast<float>(engine::Norm(vector))};
     engine::SearchPool pool(threads - 1);
     Spy::rows.clear();
-    const auto found = engine::ExactSearch(*view, kernels, metric, {}, threads, pool, {&query, 1});
+    SearchOptions options;
+    options.plain = true;
+    const auto found =
+        engine::ExactSearch(*view, kernels, metric, options, threads, pool, {&query, 1});
     EXPECT_TRUE(found.ok()) << found.status();
 
     const Mappings mappings(path_);
@@ -262,6 +292,38 @@ class ZeroCopy : public ::testing::Test {
     EXPECT_FALSE(first.empty());
     EXPECT_EQ(SealedRowsRead(Metric::kCosine, 3), first) << "the same rows lie elsewhere";
     EXPECT_EQ(SealedRowsRead(Metric::kL2Squared, 1), first);
+  }
+
+  // A certified search reads every superblock where it lies, and rows and fine codes nowhere else.
+  // Returns: where the superblocks were.
+  std::vector<Bytes> SuperblocksRead() {
+    const auto view = files_->CurrentView();
+    const engram_kernels kernels = Spy::Table();
+    const std::vector<float> vector = Vector();
+    const engine::Query query{.vector = vector, .norm = static_cast<float>(engine::Norm(vector))};
+    engine::SearchPool pool(0);
+    for (auto* noted : {&Spy::rows, &Spy::sampled, &Spy::scanned, &Spy::fine}) noted->clear();
+    const auto found =
+        engine::ExactSearch(*view, kernels, Metric::kCosine, {}, 1, pool, {&query, 1});
+    EXPECT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(found->at(0).info.path, SearchPath::kCertifiedScan);
+    const Mappings mappings(path_);
+    std::size_t superblock_bytes = 0;
+    for (const storage::MappedBlock& block : view->blocks().blocks()) {
+      superblock_bytes += block.slice().codes->superblock_count() *
+                          storage::SuperblockBytes(block.slice().codes->groups);
+    }
+    for (const Bytes& read : Spy::scanned) superblock_bytes -= read.size;
+    EXPECT_EQ(superblock_bytes, 0u);
+    for (const auto* noted : {&Spy::sampled, &Spy::scanned}) {
+      EXPECT_FALSE(noted->empty());
+      for (const Bytes& read : *noted) EXPECT_EQ(read.begin % 64, 0u);
+    }
+    EXPECT_FALSE(Spy::fine.empty());
+    for (const auto* noted : {&Spy::rows, &Spy::sampled, &Spy::scanned, &Spy::fine}) {
+      for (const Bytes& read : *noted) EXPECT_TRUE(mappings.Hold(read) || IsOfTail(*view, read));
+    }
+    return Spy::scanned;
   }
 
   // Spreads for a step: from one node, or from all of them.
@@ -325,6 +387,18 @@ class ZeroCopy : public ::testing::Test {
   std::normal_distribution<float> normal_;
   std::unique_ptr<StoreFiles> files_;
 };
+
+TEST_F(ZeroCopy, CodesAreReadWhereTheyAreMapped) {
+  Put(0, 2000);
+  ASSERT_TRUE(files_->Seal().ok());
+  const std::vector<Bytes> before = SuperblocksRead();
+  EXPECT_EQ(SuperblocksRead(), before) << "the same codes lie elsewhere";
+  Put(2000, 100);
+  EXPECT_EQ(SuperblocksRead(), before) << "a write moved codes";
+  DeleteEveryThird(0, 2000);
+  ASSERT_TRUE(files_->Compact(0.0, nullptr).ok());
+  SuperblocksRead();
+}
 
 TEST_F(ZeroCopy, RowsAreReadWhereTheyAreMapped) {
   Put(0, 2000);
