@@ -21,6 +21,19 @@ float RoundUp(double value) {
   return static_cast<float>(value + std::abs(value) * 0x1p-23) + std::numeric_limits<float>::min();
 }
 
+// Returns: the largest of a superblock's bounds, in lanes that a compiler finds vectors in.
+float LargestOf(const float* bounds) {
+  constexpr std::size_t kLanes = 8;
+  float lanes[kLanes];
+  std::copy(bounds, bounds + kLanes, lanes);
+  for (std::size_t i = kLanes; i < kSuperblockRows; i += kLanes) {
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      lanes[l] = lanes[l] < bounds[i + l] ? bounds[i + l] : lanes[l];
+    }
+  }
+  return *std::max_element(lanes, lanes + kLanes);
+}
+
 // Returns: the k-th largest of `values`, minus infinity if there are fewer; reorders them.
 float Largest(std::size_t k, std::vector<float>& values) {
   if (values.size() < k) return -std::numeric_limits<float>::infinity();
@@ -63,14 +76,19 @@ Candidates::Scored Candidates::StartFrom(absl::Span<const float> all, std::size_
   std::vector<float> maxima;
   maxima.reserve(all.size() / kSuperblockRows);
   for (std::size_t at = 0; at < all.size(); at += kSuperblockRows) {
-    maxima.push_back(*std::max_element(all.begin() + at, all.begin() + at + kSuperblockRows));
+    maxima.push_back(LargestOf(all.data() + at));
   }
   const std::size_t k = job_.MostHits();
-  const float promising = Largest(k, maxima);
+  std::vector<float> ordered = maxima;
+  const float promising = Largest(k, ordered);
   std::vector<Candidate> first;
   std::size_t at = 0;
   for (const CodedSlice& slice : slices_.slices()) {
     for (std::size_t s = slice.NextSampled(0, stride); s < slice.superblocks; s += stride) {
+      if (maxima[at / kSuperblockRows] < promising) {
+        at += kSuperblockRows;
+        continue;
+      }
       for (std::size_t i = 0; i < kSuperblockRows; ++i, ++at) {
         const bool look = all[at] >= promising && all[at] >= least_ &&
                           all[at] > -std::numeric_limits<float>::infinity();
@@ -125,8 +143,19 @@ void Candidates::Climb(DeadlineWatch& watch) {
   });
   list_.erase(kept, list_.end());
   ScoreAll(now, watch);
-  std::erase_if(list_, [&](const Candidate& c) { return !(double{c.bound} >= least_); });
   looked_at_ = list_.size();
+}
+
+void Candidates::AskForFine(std::size_t begin, std::size_t end) const {
+  // More than this would push out what was asked for first.
+  constexpr std::size_t kMost = 64;
+  const std::uint32_t dimension = job_.view.dimension();
+  for (std::size_t i = begin; i < std::min(end, begin + kMost); ++i) {
+    const char* row = SliceOf(list_[i]).FineRow(list_[i].index, dimension);
+    for (std::size_t at = 0; at < storage::FineRowBytes(dimension); at += 64) {
+      __builtin_prefetch(row + at);
+    }
+  }
 }
 
 void Candidates::ThinOut(std::size_t begin, std::size_t end) {
@@ -151,12 +180,20 @@ void Candidates::ThinOut(std::size_t begin, std::size_t end) {
 void Candidates::Finish(DeadlineWatch& watch) {
   Climb(watch);
   const auto hopeless = [&](const Candidate& c) { return !(double{c.bound} >= least_); };
-  for (std::size_t begin = 0; begin < list_.size();) {
-    std::size_t end = begin + 1;
+  std::erase_if(list_, hopeless);
+  const auto end_of_run = [&](std::size_t begin) {
+    std::size_t end = begin;
     while (end < list_.size() && list_[end].slice == list_[begin].slice) ++end;
+    return end;
+  };
+  std::size_t begin = 0, end = end_of_run(0);
+  AskForFine(begin, end);
+  while (begin < end) {
     if (watch.MustStop((end - begin) * job_.view.dimension() / 4)) return;
+    const std::size_t next = end_of_run(end);
+    AskForFine(end, next);
     ThinOut(begin, end);
-    begin = end;
+    begin = std::exchange(end, next);
   }
   std::erase_if(list_, hopeless);
   // Best first, a few at a time: most are ruled out before their turn comes.

@@ -83,7 +83,9 @@ class Candidates {
   // Scores those that are not ruled out, while there is time. Returns: how many it looked at.
   std::size_t ScoreAll(const std::vector<Candidate>& candidates, DeadlineWatch& watch);
   void Score(const Candidate& candidate);
+  // So that they are there when they are needed: an f32 row, fine codes of a run of list_.
   void AskFor(const Candidate& candidate) const;
+  void AskForFine(std::size_t begin, std::size_t end) const;
   void ThinOut(std::size_t begin, std::size_t end);
 
   const SearchJob& job_;

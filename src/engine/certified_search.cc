@@ -21,6 +21,9 @@ using storage::kSuperblockRows;
 // Reading more superblocks at once would only need larger buffers.
 constexpr std::size_t kSuperblocksAtOnce = 64;
 
+// What a batch reads again and again lies in the nearest cache.
+constexpr std::size_t kCachedBytes = std::size_t{28} << 10;
+
 // Of every so many superblocks one is in the sample, or more where k is large: it must hold
 // more good rows than are asked for.
 constexpr std::size_t kSampleStride = 32;
@@ -110,7 +113,7 @@ class Scanner {
     for (;;) {
       const std::size_t i = shared_.next.fetch_add(1, std::memory_order_relaxed);
       if (i >= slices.size() || shared_.sign.stop.load(std::memory_order_relaxed)) break;
-      for (std::size_t q = 0; q < found_.size(); ++q) ScanSlice(slices[i], q);
+      ScanSlice(slices[i]);
       scanned_ += slices[i].superblocks;
       MayClimb();
     }
@@ -166,21 +169,31 @@ class Scanner {
     found.plan->Raise(found.bound());
   }
 
-  void ScanSlice(const CodedSlice& slice, std::size_t q) {
-    Found& found = found_[q];
-    const ScoreBounds::ForBlock block = Bind(slice, found);
-    for (std::size_t s = 0; s < slice.superblocks; s += kSuperblocksAtOnce) {
-      const std::size_t end = std::min(slice.superblocks, s + kSuperblocksAtOnce);
-      // Integers in a row cost about an eighth of its floats.
-      if (watch_.MustStop((end - s) * kSuperblockRows * (job_.view.dimension() / 8 + 8)) ||
-          Out(q)) {
-        return;
+  // All queries in turn over a piece that stays cached meanwhile.
+  void ScanSlice(const CodedSlice& slice) {
+    blocks_.clear();
+    for (Found& found : found_) blocks_.push_back(Bind(slice, found));
+    const std::size_t bytes = storage::SuperblockBytes(slice.rows.codes->groups);
+    const std::size_t at_once =
+        found_.size() == 1 ? kSuperblocksAtOnce
+                           : std::clamp<std::size_t>(kCachedBytes / bytes, 1, kSuperblocksAtOnce);
+    for (std::size_t s = 0; s < slice.superblocks; s += at_once) {
+      const std::size_t end = std::min(slice.superblocks, s + at_once);
+      for (std::size_t q = 0; q < found_.size(); ++q) {
+        // Integers in a row cost about an eighth of its floats.
+        if (watch_.MustStop((end - s) * kSuperblockRows * (job_.view.dimension() / 8 + 8))) return;
+        if (!Out(q)) ScanPiece(slice, q, s, end);
       }
-      const std::size_t hits = slice.Scan(job_, block, s, end - s, rows_.data(), bounds_.data());
-      found.Add(slice, block, s, rows_.data(), bounds_.data(), hits);
-      rows_scored_[q] +=
-          std::min<std::size_t>(end * kSuperblockRows, slice.rows.count) - s * kSuperblockRows;
     }
+  }
+
+  void ScanPiece(const CodedSlice& slice, std::size_t q, std::size_t s, std::size_t end) {
+    Found& found = found_[q];
+    const std::size_t hits =
+        slice.Scan(job_, blocks_[q], s, end - s, rows_.data(), bounds_.data());
+    found.Add(slice, blocks_[q], s, rows_.data(), bounds_.data(), hits);
+    rows_scored_[q] +=
+        std::min<std::size_t>(end * kSuperblockRows, slice.rows.count) - s * kSuperblockRows;
     if (found.size() > 4 * kSuperblocksAtOnce * kSuperblockRows &&
         found.size() > rows_scored_[q] / kRowsPerCandidate) {
       found.plan->given_up = true;
@@ -204,6 +217,7 @@ class Scanner {
   DeadlineWatch watch_;
   std::vector<std::uint32_t> rows_;
   std::vector<float> bounds_;
+  std::vector<ScoreBounds::ForBlock> blocks_;  // by query
   std::vector<std::uint64_t> rows_scored_;
   std::vector<Found> found_;
   std::size_t scanned_ = 0;
