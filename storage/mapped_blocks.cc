@@ -57,7 +57,13 @@ absl::Status MappedBlock::Check() const {
 absl::Status MappedBlock::CheckAgain() const {
   ENGRAM_RETURN_IF_ERROR(usable_);
   for (const BlockColumn& column : columns_) ENGRAM_RETURN_IF_ERROR(CheckColumn(column));
-  return absl::OkStatus();
+  if (codes_.superblocks == nullptr) return absl::OkStatus();
+  // What was read of them before must be what has the checksum.
+  const auto codes =
+      DecodeCodes(FindColumn(columns_, ColumnKind::kCode)->payload,
+                  FindColumn(columns_, ColumnKind::kFineCode)->payload, extent_.rows, dimension_);
+  if (codes.ok() && *codes == codes_) return absl::OkStatus();
+  return Unusable(extent_, ColumnKind::kCode, "it was read otherwise before");
 }
 
 absl::Status MappedBlock::CheckColumn(const BlockColumn& column) const {
@@ -82,6 +88,7 @@ void MappedBlock::ReadCodes(const MappedBlock& first_of_file, std::uint32_t dime
     return;
   }
   codes_ = *view;
+  dimension_ = dimension;
   if (codes_.groups == 0) return;
   if (codes_.rotation != 0) {
     const BlockColumn* rotation = FindColumn(first_of_file.columns_, ColumnKind::kRotation);

@@ -7,10 +7,8 @@
 #ifndef ENGRAM_STORAGE_MAPPED_BLOCKS_H_
 #define ENGRAM_STORAGE_MAPPED_BLOCKS_H_
 
-#include <array>
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +41,9 @@ class MappedBlock {
   // Returns: OK, or kDataLoss naming block and column.
   absl::Status Check() const;
 
+  // Returns: whether Check() found it whole before.
+  bool checked() const { return sound_->load(std::memory_order_acquire); }
+
   // Reads the bytes of this block's own columns again, whatever is remembered.
   absl::Status CheckAgain() const;
 
@@ -66,6 +67,7 @@ class MappedBlock {
   absl::Status usable_;
   std::vector<BlockColumn> columns_;
   std::shared_ptr<Checked> sound_;
+  std::uint32_t dimension_ = 0;
   CodeView codes_;
   RotationView rotation_;
   const MappedBlock* rotation_owner_ = nullptr;  // the block that has it, if it is another

@@ -29,6 +29,10 @@ constexpr double kMostLeftOut = 0.045;
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using FloatMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
+bool MayPay(std::uint32_t dimension, std::uint64_t rows) {
+  return rows >= kLeastRows && dimension >= kLeastDimension && dimension <= kMostDimension;
+}
+
 double SquaredNormOf(const float* row, std::uint32_t dimension) {
   double sum = 0;
   for (std::uint32_t j = 0; j < dimension; ++j) sum += double{row[j]} * double{row[j]};
@@ -121,19 +125,18 @@ Rotation::Rotation(std::uint32_t dimension, std::string bytes)
       hash_(Hash64(bytes_)) {}
 
 RotationSample::RotationSample(std::uint32_t dimension, std::uint64_t rows)
-    : dimension_(dimension), rows_(rows) {}
+    : dimension_(dimension),
+      rows_(rows),
+      stride_(MayPay(dimension, rows) ? (rows + kSampleRows - 1) / kSampleRows : 0) {}
 
 void RotationSample::Offer(const float* row) {
-  const std::uint64_t stride = std::max<std::uint64_t>(1, rows_ / kSampleRows);
-  if (offered_++ % stride != 0) return;
+  if (stride_ == 0 || offered_++ % stride_ != 0) return;
   floats_.insert(floats_.end(), row, row + dimension_);
 }
 
 std::shared_ptr<const Rotation> TrainRotation(const RotationSample& sample, bool normalised) {
   const std::uint32_t dimension = sample.dimension();
-  if (sample.rows() < kLeastRows || dimension < kLeastDimension || dimension > kMostDimension) {
-    return nullptr;
-  }
+  if (!MayPay(dimension, sample.rows())) return nullptr;
   const Matrix rows = RowsOf(sample, normalised);
   if (rows.rows() < dimension || EffectiveDimensions(rows) > 0.5 * dimension) return nullptr;
   Matrix moments = Matrix::Zero(dimension, dimension);
@@ -170,7 +173,7 @@ double ShareLeftOut(const RotationView& rotation, const RotationSample& sample) 
 std::shared_ptr<const Rotation> RotationChooser::Choose(const RotationSample& sample,
                                                         bool normalised,
                                                         const MappedBlocks& blocks) {
-  if (sample.rows() < kLeastRows) return nullptr;
+  if (sample.size() == 0) return nullptr;
   if (known_ == nullptr) {
     // The newest that is sound: damage must not be copied under a fresh checksum.
     for (auto block = blocks.blocks().rbegin(); block != blocks.blocks().rend(); ++block) {

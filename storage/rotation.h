@@ -35,7 +35,8 @@ class Rotation {
   std::uint64_t hash_;
 };
 
-// Some of the rows that are to be coded, evenly taken. Belongs to one thread.
+// Some of the rows that are to be coded, evenly taken; none where no rotation would pay. Belongs to
+// one thread.
 class RotationSample {
  public:
   // Of `rows` rows of `dimension` floats, which Offer() gets one by one.
@@ -51,6 +52,7 @@ class RotationSample {
  private:
   const std::uint32_t dimension_;
   const std::uint64_t rows_;
+  const std::uint64_t stride_;  // 0: none are taken
   std::uint64_t offered_ = 0;
   std::vector<float> floats_;
 };

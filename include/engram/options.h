@@ -105,8 +105,8 @@ struct ReadOptions {
   std::shared_ptr<const Snapshot> snapshot;
 
   // Check the checksum of every block when this process first touches it, and
-  // of every record read. False skips both, and SearchInfo::exact is false
-  // where unverified bytes were used. Default: true.
+  // of every record read. False skips both, and SearchInfo::exact is then
+  // false. Default: true.
   bool verify_checksums = true;
 };
 

@@ -13,6 +13,9 @@ constexpr std::size_t kMostOfSample = 64;
 // A row costs as much as so many floats, besides its own.
 constexpr std::uint64_t kWorkPerRow = 64;
 
+// How many rows have their fine codes read between two looks at the clock.
+constexpr std::size_t kMostAtOnce = 1024;
+
 // How many rows ahead an f32 row is asked for.
 constexpr std::size_t kAhead = 4;
 
@@ -120,6 +123,16 @@ void Candidates::Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block
   }
 }
 
+void Candidates::DropHopeless() {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < list_.size(); ++i) {
+    if (i == looked_at_) looked_at_ = kept;
+    if (double{list_[i].bound} >= least_) list_[kept++] = list_[i];
+  }
+  looked_at_ = std::min(looked_at_, kept);
+  list_.resize(kept);
+}
+
 void Candidates::Climb(DeadlineWatch& watch) {
   if (looked_at_ == list_.size()) return;
   const std::size_t k = job_.MostHits();
@@ -183,7 +196,8 @@ void Candidates::Finish(DeadlineWatch& watch) {
   std::erase_if(list_, hopeless);
   const auto end_of_run = [&](std::size_t begin) {
     std::size_t end = begin;
-    while (end < list_.size() && list_[end].slice == list_[begin].slice) ++end;
+    const std::size_t most = std::min(list_.size(), begin + kMostAtOnce);
+    while (end < most && list_[end].slice == list_[begin].slice) ++end;
     return end;
   };
   std::size_t begin = 0, end = end_of_run(0);

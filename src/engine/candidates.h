@@ -58,6 +58,9 @@ class Candidates {
   void Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
            const std::uint32_t* rows, const float* bounds, std::size_t count);
 
+  // Drops those that the bound has left behind.
+  void DropHopeless();
+
   // Scores the k most promising rows that came since the last time.
   void Climb(DeadlineWatch& watch);
 

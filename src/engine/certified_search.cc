@@ -21,6 +21,9 @@ using storage::kSuperblockRows;
 // Reading more superblocks at once would only need larger buffers.
 constexpr std::size_t kSuperblocksAtOnce = 64;
 
+// Between two looks at the clock.
+constexpr std::size_t kBytesAtOnce = std::size_t{512} << 10;
+
 // What a batch reads again and again lies in the nearest cache.
 constexpr std::size_t kCachedBytes = std::size_t{28} << 10;
 
@@ -29,7 +32,12 @@ constexpr std::size_t kCachedBytes = std::size_t{28} << 10;
 constexpr std::size_t kSampleStride = 32;
 
 // A query of which more than one row in so many stays a candidate is better off without codes.
-constexpr std::size_t kRowsPerCandidate = 2;
+constexpr std::size_t kRowsPerCandidate = 4;
+
+// How many candidates all queries of all threads may have together: some 64 MiB of them. Few are
+// always allowed.
+constexpr std::size_t kMostCandidates = std::size_t{5} << 20;
+constexpr std::size_t kFewCandidates = 4096;
 
 // The shares of a thread's superblocks after which the threshold is looked at again.
 constexpr double kClimbs[] = {0.03125, 0.0625, 0.125, 0.25, 0.5};
@@ -174,9 +182,8 @@ class Scanner {
     blocks_.clear();
     for (Found& found : found_) blocks_.push_back(Bind(slice, found));
     const std::size_t bytes = storage::SuperblockBytes(slice.rows.codes->groups);
-    const std::size_t at_once =
-        found_.size() == 1 ? kSuperblocksAtOnce
-                           : std::clamp<std::size_t>(kCachedBytes / bytes, 1, kSuperblocksAtOnce);
+    const std::size_t at_once = std::clamp<std::size_t>(
+        (found_.size() == 1 ? kBytesAtOnce : kCachedBytes) / bytes, 1, kSuperblocksAtOnce);
     for (std::size_t s = 0; s < slice.superblocks; s += at_once) {
       const std::size_t end = std::min(slice.superblocks, s + at_once);
       for (std::size_t q = 0; q < found_.size(); ++q) {
@@ -189,15 +196,15 @@ class Scanner {
 
   void ScanPiece(const CodedSlice& slice, std::size_t q, std::size_t s, std::size_t end) {
     Found& found = found_[q];
-    const std::size_t hits =
-        slice.Scan(job_, blocks_[q], s, end - s, rows_.data(), bounds_.data());
+    const std::size_t hits = slice.Scan(job_, blocks_[q], s, end - s, rows_.data(), bounds_.data());
     found.Add(slice, blocks_[q], s, rows_.data(), bounds_.data(), hits);
     rows_scored_[q] +=
         std::min<std::size_t>(end * kSuperblockRows, slice.rows.count) - s * kSuperblockRows;
-    if (found.size() > 4 * kSuperblocksAtOnce * kSuperblockRows &&
-        found.size() > rows_scored_[q] / kRowsPerCandidate) {
-      found.plan->given_up = true;
-    }
+    const std::size_t most = std::min<std::size_t>(
+        kMostCandidates / (found_.size() * shared_.threads), rows_scored_[q] / kRowsPerCandidate);
+    if (found.size() <= std::max(most, kFewCandidates)) return;
+    found.DropHopeless();
+    if (found.size() > std::max(most, kFewCandidates)) found.plan->given_up = true;
   }
 
   void MayClimb() {
@@ -242,10 +249,21 @@ std::vector<std::optional<SearchResults>> ResultsOf(Shared& shared, bool late) {
   return results;
 }
 
+std::vector<std::optional<SearchResults>> NothingInTime(const SearchJob& job) {
+  SearchResults nothing;
+  nothing.info.path = SearchPath::kCertifiedScan;
+  nothing.info.rows_in_store = job.view.live_rows();
+  nothing.info.truncated = true;
+  return std::vector<std::optional<SearchResults>>(job.queries.size(), nothing);
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::optional<SearchResults>>> CertifiedSearch(const SearchJob& job) {
-  ENGRAM_ASSIGN_OR_RETURN(const CodedSlices slices, CodedSlices::Of(job));
+  StopSign checking;
+  ENGRAM_RETURN_IF_ERROR(CodedSlices::Check(job, checking));
+  if (checking.late) return NothingInTime(job);
+  const CodedSlices slices = CodedSlices::Of(job);
   ENGRAM_ASSIGN_OR_RETURN(PlainFound plain, PlainScan(job, slices.others()));
   const bool late = plain.late;
   Shared shared(job, slices, std::move(plain));

@@ -1,10 +1,13 @@
 #include "engine/coded_slices.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <limits>
 
+#include "absl/synchronization/mutex.h"
 #include "storage/base/status.h"
+#include "storage/mapped_blocks.h"
 
 namespace engram::engine {
 namespace {
@@ -40,7 +43,11 @@ void CodedSlice::Estimate(const SearchJob& job, const ScoreBounds::ForBlock& blo
   const Norms norms(job, rows, s);
   job.kernels.estimate(&block.query, Superblock(s), norms.get(), 1, out);
   const auto step = static_cast<float>(block.step), slack = static_cast<float>(block.slack);
-  for (std::size_t i = 0; i < kSuperblockRows; ++i) out[i] = out[i] * step + slack;
+  constexpr float kNothing = -std::numeric_limits<float>::infinity();
+  for (std::size_t i = 0; i < kSuperblockRows; ++i) {
+    const float bound = out[i] * step + slack;
+    out[i] = bound >= kNothing ? bound : kNothing;  // bytes that nobody verified may give NaN
+  }
   const auto begin = static_cast<std::uint32_t>(s * kSuperblockRows);
   if (!has_dead && begin + kSuperblockRows <= rows.count) return;
   for (std::uint32_t i = 0; i < kSuperblockRows; ++i) {
@@ -68,7 +75,38 @@ std::size_t CodedSlice::Scan(const SearchJob& job, const ScoreBounds::ForBlock& 
   return found;
 }
 
-absl::StatusOr<CodedSlices> CodedSlices::Of(const SearchJob& job) {
+absl::Status CodedSlices::Check(const SearchJob& job, StopSign& sign) {
+  std::vector<std::size_t> unchecked;
+  std::uint64_t rows = 0;
+  for (std::size_t i = 0; i < job.view.slice_count(); ++i) {
+    const storage::RowSlice slice = job.view.slice(i);
+    if (slice.block == nullptr) continue;
+    ENGRAM_RETURN_IF_ERROR(slice.block->usable());
+    if (!job.options.verify_checksums || slice.codes == nullptr || slice.block->checked()) continue;
+    unchecked.push_back(i);
+    rows += slice.count;
+  }
+  absl::Mutex mutex;
+  absl::Status status;
+  std::atomic<std::size_t> next{0};
+  const std::uint64_t row_bytes = job.view.dimension() * sizeof(float);
+  job.pool.Run(job.UsefulThreads(rows * row_bytes) - 1, [&] {
+    DeadlineWatch watch(job.options, sign);
+    for (;;) {
+      const std::size_t i = next.fetch_add(1, std::memory_order_relaxed);
+      if (i >= unchecked.size()) return;
+      if (watch.MustStop(std::uint64_t{job.view.slice(unchecked[i]).count} * row_bytes)) return;
+      const absl::Status ready = job.view.ReadySlice(unchecked[i], /*verify=*/true);
+      if (ready.ok()) continue;
+      absl::MutexLock lock(&mutex);
+      status.Update(ready);
+      sign.stop = true;
+    }
+  });
+  return status;
+}
+
+CodedSlices CodedSlices::Of(const SearchJob& job) {
   CodedSlices all;
   for (std::size_t i = 0; i < job.view.slice_count(); ++i) {
     const storage::RowSlice rows = job.view.slice(i);
@@ -79,7 +117,6 @@ absl::StatusOr<CodedSlices> CodedSlices::Of(const SearchJob& job) {
       all.others_.push_back(i);
       continue;
     }
-    ENGRAM_RETURN_IF_ERROR(job.view.ReadySlice(i, job.options.verify_checksums));
     // Sizes too: without checksums a hash may be that of others.
     const auto same = [&](const storage::RotationView* known) {
       if (known == nullptr || rows.rotation == nullptr) return known == rows.rotation;

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "engine/score_bounds.h"
 #include "engine/search_job.h"
 #include "storage/format/code_format.h"
@@ -55,8 +55,13 @@ struct CodedSlice {
 
 class CodedSlices {
  public:
-  // Errors: kDataLoss of a damaged block.
-  static absl::StatusOr<CodedSlices> Of(const SearchJob& job);
+  // Compares the checksums of all blocks with codes that nobody has looked at yet, with the
+  // threads of the search, until the deadline, which `sign` then tells. Errors: kDataLoss of a
+  // damaged block.
+  static absl::Status Check(const SearchJob& job, StopSign& sign);
+
+  // Precondition: Check() was OK, and in time.
+  static CodedSlices Of(const SearchJob& job);
 
   const std::vector<CodedSlice>& slices() const { return slices_; }
   // The slices of the view without codes that hold for its metric.

@@ -15,9 +15,9 @@
 
 namespace engram::engine {
 
-// Answers all queries in one pass over `view` with up to `threads` threads, the caller's and
-// those of `pool` that are free; the bits do not depend on how many. Errors: kDataLoss of a damaged
-// block.
+// Answers all queries, some 64 of them in a pass over `view`, with up to `threads` threads, the
+// caller's and those of `pool` that are free; the bits do not depend on how many. Errors: kDataLoss
+// of a damaged block.
 absl::StatusOr<std::vector<SearchResults>> ExactSearch(const storage::View& view,
                                                        const engram_kernels& kernels, Metric metric,
                                                        const SearchOptions& options,

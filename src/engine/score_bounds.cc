@@ -122,6 +122,7 @@ FineQuery ScoreBounds::CodeFine() const {
 
 double ScoreBounds::LeastProduct(float score, double most_norm) const {
   if (score == -std::numeric_limits<float>::infinity()) return -kInfinity;
+  if (score == std::numeric_limits<float>::infinity()) return kInfinity;
   const double lost_below =
       dimension_ * 0x1p-148;  // what underflows, of a sum not redone in double
   switch (metric_) {

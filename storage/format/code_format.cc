@@ -408,6 +408,7 @@ absl::StatusOr<CodeView> DecodeCodes(std::string_view codes, std::string_view fi
   view.max_norm = numbers[6];
   if (view.min_norm > view.max_norm) return Damaged("a least norm above the largest");
   const bool none = view.groups == 0;
+  if (none && view.rotation != 0) return Damaged("a rotation of no codes");
   if (view.rows != rows || view.groups > kMaxCodeGroups ||
       (view.rotation == 0 && !none && view.groups != CodeGroups(dimension)) ||
       codes.size() !=

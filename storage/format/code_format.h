@@ -104,6 +104,9 @@ struct CodeView {
   float min_norm = 0, max_norm = 0;
   const std::uint8_t* superblocks = nullptr;
   const char* fine = nullptr;  // rows of FineRowBytes
+
+  friend bool operator==(const CodeView&, const CodeView&) = default;
+
   std::size_t superblock_count() const { return (rows + kSuperblockRows - 1) / kSuperblockRows; }
 };
 
