@@ -130,7 +130,11 @@ RotationSample::RotationSample(std::uint32_t dimension, std::uint64_t rows)
       stride_(MayPay(dimension, rows) ? (rows + kSampleRows - 1) / kSampleRows : 0) {}
 
 void RotationSample::Offer(const float* row) {
-  if (stride_ == 0 || offered_++ % stride_ != 0) return;
+  if (stride_ == 0) return;
+  const std::uint64_t place = offered_++ % stride_;
+  // Any of so many rows: data may have a period of its own, as a fixed one would.
+  if (place == 0) taken_ = random_() % stride_;
+  if (place != taken_) return;
   floats_.insert(floats_.end(), row, row + dimension_);
 }
 

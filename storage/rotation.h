@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,8 @@ class RotationSample {
   const std::uint64_t rows_;
   const std::uint64_t stride_;  // 0: none are taken
   std::uint64_t offered_ = 0;
+  std::uint64_t taken_ = 0;  // which of the next stride_ rows
+  std::minstd_rand random_;
   std::vector<float> floats_;
 };
 

@@ -32,12 +32,12 @@ constexpr std::size_t kCachedBytes = std::size_t{28} << 10;
 constexpr std::size_t kSampleStride = 32;
 
 // A query of which more than one row in so many stays a candidate is better off without codes.
-constexpr std::size_t kRowsPerCandidate = 4;
+constexpr std::size_t kRowsPerCandidate = 2;
 
 // How many candidates all queries of all threads may have together: some 64 MiB of them. Few are
 // always allowed.
 constexpr std::size_t kMostCandidates = std::size_t{5} << 20;
-constexpr std::size_t kFewCandidates = 4096;
+constexpr std::size_t kFewCandidates = 16384;
 
 // The shares of a thread's superblocks after which the threshold is looked at again.
 constexpr double kClimbs[] = {0.03125, 0.0625, 0.125, 0.25, 0.5};
@@ -203,6 +203,10 @@ class Scanner {
     const std::size_t most = std::min<std::size_t>(
         kMostCandidates / (found_.size() * shared_.threads), rows_scored_[q] / kRowsPerCandidate);
     if (found.size() <= std::max(most, kFewCandidates)) return;
+    // Those that came may themselves have raised what is asked of them.
+    found.Climb(watch_);
+    found.plan->Raise(found.bound());
+    found.SetBound(found.plan->bound.load(std::memory_order_relaxed));
     found.DropHopeless();
     if (found.size() > std::max(most, kFewCandidates)) found.plan->given_up = true;
   }

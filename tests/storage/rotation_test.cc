@@ -91,7 +91,7 @@ TEST(Rotation, LengthensNothingAndKeepsWhatVaries) {
       EXPECT_LE(view.code_dimensions, dimension * 8 / 10);
       EXPECT_EQ(rotation->bytes().size(), std::size_t{4} * dimension * view.code_dimensions);
       EXPECT_LT(ShareLeftOut(view, sample), 0.04);
-      const RotationSample others = SampleOf(dimension, rows, 500);
+      const RotationSample others = SampleOf(dimension, rows, 8192);
       EXPECT_LT(ShareLeftOut(view, others), 0.045);
       for (int i = 0; i < 5; ++i) {
         std::vector<double> start(dimension);
@@ -137,7 +137,7 @@ TEST(Rotation, IsMadeOfSampleRowsOfAnyNorm) {
   for (const bool normalised : {false, true}) {
     const auto rotation = TrainRotation(sample, normalised);
     ASSERT_NE(rotation, nullptr);
-    EXPECT_LT(ShareLeftOut(rotation->view(), SampleOf(kDimension, rows, 500)), 0.045);
+    EXPECT_LT(ShareLeftOut(rotation->view(), SampleOf(kDimension, rows, 8192)), 0.045);
   }
   RotationSample zeros(kDimension, 8192);
   for (int i = 0; i < 8192; ++i) zeros.Offer(Vector(kDimension).data());
