@@ -29,7 +29,8 @@ CELLS = ((1, 10), (1, 100), (32, 10), (32, 100))
 class Effort:
     """How long everything takes."""
 
-    def __init__(self, quick):
+    def __init__(self, quick, without):
+        self.without = without
         self.rounds = 2 if quick else 5
         self.seconds = 0.1 if quick else 0.7      # of one peer in one round of one cell
         self.checking = 0.5 if quick else 1.0     # of the comparison with the brute force
@@ -57,11 +58,14 @@ class Bandwidth:
         self.process.wait()
 
 
-def start(path):
+def start(path, without):
     """The workers of all peers that can be had, and the names of those that cannot: the reason,
     which may name this machine's paths, is only printed."""
     workers, skipped = [], []
     for module, arguments in PEERS:
+        if module.removesuffix("_peer") in without:
+            skipped.append(module)
+            continue
         try:
             workers.append(Worker(module, arguments, path))
             print(f"  built {workers[-1].name} in {workers[-1].about['build_seconds']:.1f} s",
@@ -200,7 +204,7 @@ def compare(make, data, effort):
     with tempfile.TemporaryDirectory(dir=".") as folder:
         path = pathlib.Path(folder) / "base.npy"
         numpy.save(path, one.base)
-        workers, skipped = start(path)
+        workers, skipped = start(path, effort.without)
     try:
         expected = truth.best(one.base, one.queries, max(k for _, k in CELLS))
         first, cells = {}, []
@@ -222,10 +226,12 @@ def compare(make, data, effort):
 def main():
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--quick", action="store_true", help="2 short rounds: proves that it works")
+    parser.add_argument("--without", default="", metavar="PEERS",
+                        help="leave out these, as in zvec,lancedb")
     parser.add_argument("data")
     parser.add_argument("results")
     options = parser.parse_args()
-    effort = Effort(options.quick)
+    effort = Effort(options.quick, options.without.split(","))
     result = {"machine": describe(), "rounds": effort.rounds, "quick": options.quick,
               "peers": {}, "sets": []}
     for make in sets.ALL:
