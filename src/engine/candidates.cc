@@ -10,17 +10,14 @@ using storage::kSuperblockRows;
 // Where many rows are equally good, more than this many of the sample tell nothing new.
 constexpr std::size_t kMostOfSample = 64;
 
-// A row costs as much as so many floats, besides its own.
-constexpr std::uint64_t kWorkPerRow = 64;
-
 // How many rows have their fine codes read between two looks at the clock.
 constexpr std::size_t kMostAtOnce = 1024;
 
 // How many rows ahead an f32 row is asked for.
 constexpr std::size_t kAhead = 4;
 
-// Returns: a float that is not below `value`, by a step or two.
-float RoundUp(double value) {
+// Returns: a float that is above `value` by a step or two: cheaper than the nearest of them.
+float SafelyAbove(double value) {
   return static_cast<float>(value + std::abs(value) * 0x1p-23) + std::numeric_limits<float>::min();
 }
 
@@ -69,7 +66,7 @@ std::size_t Candidates::ScoreAll(const std::vector<Candidate>& candidates, Deadl
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (watch.MustStop(job_.view.dimension() + kWorkPerRow)) return i;
     if (i + kAhead < candidates.size()) AskFor(candidates[i + kAhead]);
-    if (double{candidates[i].bound} >= least_) Score(candidates[i]);
+    if (!IsHopeless(candidates[i])) Score(candidates[i]);
   }
   return candidates.size();
 }
@@ -119,7 +116,7 @@ void Candidates::Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block
     if (!slice.Lives(job_, index)) continue;
     // What f32 does not hold is below its lowest number.
     const double bound = std::max(bounds[i], std::numeric_limits<float>::lowest());
-    list_.push_back({RoundUp(block.step * bound + block.slack), number, index});
+    list_.push_back({SafelyAbove(block.step * bound + block.slack), number, index});
   }
 }
 
@@ -127,7 +124,7 @@ void Candidates::DropHopeless() {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < list_.size(); ++i) {
     if (i == looked_at_) looked_at_ = kept;
-    if (double{list_[i].bound} >= least_) list_[kept++] = list_[i];
+    if (!IsHopeless(list_[i])) list_[kept++] = list_[i];
   }
   looked_at_ = std::min(looked_at_, kept);
   list_.resize(kept);
@@ -186,14 +183,13 @@ void Candidates::ThinOut(std::size_t begin, std::size_t end) {
     const double bound =
         bounds_.FineBound(fine_, *slice.rows.codes, slice.FineRow(candidate.index, dimension),
                           dots_[i - begin], l2 ? slice.rows.norms[candidate.index] : 0.0f);
-    candidate.bound = std::min(candidate.bound, RoundUp(bound));
+    candidate.bound = std::min(candidate.bound, SafelyAbove(bound));
   }
 }
 
 void Candidates::Finish(DeadlineWatch& watch) {
   Climb(watch);
-  const auto hopeless = [&](const Candidate& c) { return !(double{c.bound} >= least_); };
-  std::erase_if(list_, hopeless);
+  DropHopeless();
   const auto end_of_run = [&](std::size_t begin) {
     std::size_t end = begin;
     const std::size_t most = std::min(list_.size(), begin + kMostAtOnce);
@@ -209,11 +205,11 @@ void Candidates::Finish(DeadlineWatch& watch) {
     ThinOut(begin, end);
     begin = std::exchange(end, next);
   }
-  std::erase_if(list_, hopeless);
+  DropHopeless();
   // Best first, a few at a time: most are ruled out before their turn comes.
   const auto less = [](const Candidate& a, const Candidate& b) { return a.bound < b.bound; };
   std::make_heap(list_.begin(), list_.end(), less);
-  while (!list_.empty() && !hopeless(list_.front())) {
+  while (!list_.empty() && !IsHopeless(list_.front())) {
     std::vector<Candidate> next;
     while (!list_.empty() && next.size() < 2 * kAhead) {
       std::pop_heap(list_.begin(), list_.end(), less);

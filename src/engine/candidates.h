@@ -83,6 +83,8 @@ class Candidates {
   static std::uint64_t PlaceOf(std::uint32_t slice, std::uint32_t index) {
     return std::uint64_t{slice} << 32 | index;
   }
+  // A bound that is no number rules out.
+  bool IsHopeless(const Candidate& candidate) const { return !(double{candidate.bound} >= least_); }
   // Scores those that are not ruled out, while there is time. Returns: how many it looked at.
   std::size_t ScoreAll(const std::vector<Candidate>& candidates, DeadlineWatch& watch);
   void Score(const Candidate& candidate);

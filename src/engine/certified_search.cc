@@ -130,7 +130,7 @@ class Scanner {
   void Finish() {
     for (std::size_t q = 0; q < found_.size(); ++q) {
       if (Out(q)) continue;
-      found_[q].SetBound(found_[q].plan->bound.load(std::memory_order_relaxed));
+      found_[q].TakeBound();
       found_[q].Finish(watch_);
     }
     absl::MutexLock lock(&shared_.mutex);
@@ -145,6 +145,12 @@ class Scanner {
   struct Found : Candidates {
     Found(const SearchJob& job, const CodedSlices& slices, Plan& plan_in)
         : Candidates(job, slices, plan_in.query, plan_in.bounds, plan_in.fine), plan(&plan_in) {}
+    // What other threads found counts here too, and the other way round.
+    void TakeBound() { SetBound(plan->bound.load(std::memory_order_relaxed)); }
+    void ClimbForAll(DeadlineWatch& watch) {
+      Climb(watch);
+      plan->Raise(bound());
+    }
     Plan* plan;
   };
 
@@ -154,7 +160,7 @@ class Scanner {
   }
 
   ScoreBounds::ForBlock Bind(const CodedSlice& slice, Found& found) const {
-    found.SetBound(found.plan->bound.load(std::memory_order_relaxed));
+    found.TakeBound();
     return found.plan->bounds.Bind(found.plan->coded[slice.rotation], *slice.rows.codes,
                                    found.least());
   }
@@ -204,9 +210,8 @@ class Scanner {
         kMostCandidates / (found_.size() * shared_.threads), rows_scored_[q] / kRowsPerCandidate);
     if (found.size() <= std::max(most, kFewCandidates)) return;
     // Those that came may themselves have raised what is asked of them.
-    found.Climb(watch_);
-    found.plan->Raise(found.bound());
-    found.SetBound(found.plan->bound.load(std::memory_order_relaxed));
+    found.ClimbForAll(watch_);
+    found.TakeBound();
     found.DropHopeless();
     if (found.size() > std::max(most, kFewCandidates)) found.plan->given_up = true;
   }
@@ -217,9 +222,7 @@ class Scanner {
     if (climbs_ == std::size(kClimbs) || share < kClimbs[climbs_]) return;
     while (climbs_ < std::size(kClimbs) && share >= kClimbs[climbs_]) ++climbs_;
     for (std::size_t q = 0; q < found_.size(); ++q) {
-      if (Out(q)) continue;
-      found_[q].Climb(watch_);
-      found_[q].plan->Raise(found_[q].bound());
+      if (!Out(q)) found_[q].ClimbForAll(watch_);
     }
   }
 

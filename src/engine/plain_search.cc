@@ -14,9 +14,6 @@ using storage::View;
 constexpr std::size_t kPieceRows = 256;
 constexpr std::size_t kPieceBytes = std::size_t{128} << 10;  // stays cached while queries share it
 
-// A row costs as much as so many floats, besides its own.
-constexpr std::uint64_t kWorkPerRow = 64;
-
 // Returns: how many rows are scored at a time, so that each piece of a block begins 64-byte
 // aligned, as the block does.
 std::size_t PieceRows(std::uint32_t dimension) {

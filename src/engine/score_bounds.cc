@@ -6,11 +6,14 @@
 #include <limits>
 
 #include "engine/vectors.h"
+#include "storage/base/rounding.h"
 
 namespace engram::engine {
 namespace {
 
 using storage::CodeView;
+using storage::RoundDown;
+using storage::RoundUp;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -19,13 +22,6 @@ constexpr double kUnit = 0x1p-24;
 
 // What double arithmetic may be off by, many times over.
 constexpr double kUp = 1 + 0x1p-40, kDown = 1 - 0x1p-40;
-
-float RoundUp(double value) {
-  const auto rounded = static_cast<float>(value);
-  return double{rounded} < value ? std::nextafter(rounded, std::numeric_limits<float>::infinity())
-                                 : rounded;
-}
-float RoundDown(double value) { return -RoundUp(-value); }
 
 double SquareRootOf(double value) { return std::sqrt(std::max(value, 0.0)); }
 

@@ -46,6 +46,9 @@ struct SearchJob {
   }
 };
 
+// What DeadlineWatch counts for a row besides its floats: it costs as much as so many.
+inline constexpr std::uint64_t kWorkPerRow = 64;
+
 // When to stop, as the threads of one search agree on it. Thread-safe.
 struct StopSign {
   std::atomic<bool> stop{false};

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "storage/base/coding.h"
+#include "storage/base/rounding.h"
 
 namespace engram::storage {
 namespace {
@@ -117,12 +118,6 @@ float MaxAbs(const float* x, std::size_t size) {
   for (; j < size; ++j) most = std::max(most, std::abs(x[j]));
   return most;
 }
-
-float RoundUp(double value) {
-  const auto rounded = static_cast<float>(value);
-  return double{rounded} < value ? std::nextafter(rounded, kInfinity) : rounded;
-}
-float RoundDown(double value) { return -RoundUp(-value); }
 
 // What a row's codes stand for is scale x v; residual bounds the norm of what they miss.
 struct Fit {

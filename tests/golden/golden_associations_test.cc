@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "tests/golden/golden_copy.h"
 #include "tests/support/temp_dir.h"
 
 namespace engram::golden {
@@ -12,23 +13,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class GoldenAssociations : public ::testing::Test {
+class GoldenAssociations : public ::testing::Test, protected GoldenCopy {
  protected:
-  // Opening for writing changes files, so it gets a copy.
-  void SetUp() override {
-    fs::copy(std::string(ENGRAM_GOLDEN_FOLDER) + "/associations", path_,
-             fs::copy_options::recursive);
-  }
-  std::unique_ptr<Store> Open(bool read_only) {
-    StoreOptions options;
-    options.read_only = read_only;
-    auto store = Store::Open(options, path_);
-    EXPECT_TRUE(store.ok()) << store.status();
-    return store.ok() ? *std::move(store) : nullptr;
-  }
-
-  testing::TempDir dir_;
-  std::string path_ = dir_ / "store";
+  void SetUp() override { Copy("associations"); }
 };
 
 void ExpectAll(const Store& store) {

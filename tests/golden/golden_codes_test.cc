@@ -11,6 +11,7 @@
 #include "storage/base/hash.h"
 #include "storage/format/code_format.h"
 #include "storage/store_files.h"
+#include "tests/golden/golden_copy.h"
 #include "tests/support/temp_dir.h"
 
 namespace engram::golden {
@@ -20,22 +21,9 @@ namespace fs = std::filesystem;
 
 const std::string kFolder = ENGRAM_GOLDEN_FOLDER;
 
-class GoldenCodes : public ::testing::TestWithParam<CodesKind> {
+class GoldenCodes : public ::testing::TestWithParam<CodesKind>, protected GoldenCopy {
  protected:
-  // Opening for writing changes files, so it gets a copy.
-  void SetUp() override {
-    fs::copy(kFolder + "/" + GetParam().name, path_, fs::copy_options::recursive);
-  }
-  std::unique_ptr<Store> Open(bool read_only) {
-    StoreOptions options;
-    options.read_only = read_only;
-    auto store = Store::Open(options, path_);
-    EXPECT_TRUE(store.ok()) << store.status();
-    return store.ok() ? *std::move(store) : nullptr;
-  }
-
-  testing::TempDir dir_;
-  std::string path_ = dir_ / "store";
+  void SetUp() override { Copy(GetParam().name); }
 };
 
 void ExpectAnswers(const Store& store, const CodesKind& kind, bool plain) {

@@ -11,6 +11,7 @@
 
 #include "storage/store_files.h"
 #include "tests/golden/golden_content.h"
+#include "tests/golden/golden_copy.h"
 #include "tests/golden/golden_values.h"
 #include "tests/support/temp_dir.h"
 
@@ -33,22 +34,9 @@ double Score(Metric metric, const std::vector<float>& a, const std::vector<float
   return metric == Metric::kCosine ? ab / std::sqrt(aa * bb) : -apart;
 }
 
-class GoldenStore : public ::testing::TestWithParam<StoreKind> {
+class GoldenStore : public ::testing::TestWithParam<StoreKind>, protected GoldenCopy {
  protected:
-  // Opening for writing changes files, so it gets a copy.
-  void SetUp() override {
-    fs::copy(kFolder + "/" + GetParam().name, path_, fs::copy_options::recursive);
-  }
-  std::unique_ptr<Store> Open(bool read_only) {
-    StoreOptions options;
-    options.read_only = read_only;
-    auto store = Store::Open(options, path_);
-    EXPECT_TRUE(store.ok()) << store.status();
-    return store.ok() ? *std::move(store) : nullptr;
-  }
-
-  testing::TempDir dir_;
-  std::string path_ = dir_ / "store";
+  void SetUp() override { Copy(GetParam().name); }
 };
 
 void ExpectMemories(const Store& store) {
