@@ -52,6 +52,17 @@ class EdgeDamage : public ::testing::Test {
     ASSERT_TRUE((*store)->Close().ok());
   }
 
+  // A copy of the store, opened after `damage` was done to it.
+  absl::StatusOr<std::unique_ptr<Store>> OpenDamaged(
+      const std::string& copy, const std::function<void(StoreSurgery&)>& damage) {
+    std::filesystem::copy(path_, copy);
+    {
+      StoreSurgery surgery(copy);
+      damage(surgery);
+    }
+    return Store::Open(Options(), copy);
+  }
+
   // Every call that reads edges, with and without checksums.
   static std::vector<absl::Status> CallAll(Store& store, bool verify) {
     std::vector<absl::Status> all;
@@ -183,13 +194,7 @@ TEST_F(EdgeDamage, ContentsWithRightChecksumsAreBoundedBeforeTheyAreFollowed) {
   for (const Hostile& hostile : HostileContents()) {
     SCOPED_TRACE(hostile.name);
     testing::TempDir copies;
-    const std::string copy = copies / "s";
-    std::filesystem::copy(path_, copy);
-    {
-      StoreSurgery surgery(copy);
-      hostile.apply(surgery);
-    }
-    const auto store = Store::Open(Options(), copy);
+    const auto store = OpenDamaged(copies / "s", hostile.apply);
     ASSERT_TRUE(store.ok()) << store.status();
     for (const bool verify : {false, true}) {
       for (const absl::Status& status : CallAll(**store, verify)) {
@@ -223,13 +228,7 @@ TEST_F(EdgeDamage, ContentsThatAreInBoundsAndWrongAreSafeAndFound) {
   for (const Hostile& hostile : all) {
     SCOPED_TRACE(hostile.name);
     testing::TempDir copies;
-    const std::string copy = copies / "s";
-    std::filesystem::copy(path_, copy);
-    {
-      StoreSurgery surgery(copy);
-      hostile.apply(surgery);
-    }
-    const auto store = Store::Open(Options(), copy);
+    const auto store = OpenDamaged(copies / "s", hostile.apply);
     ASSERT_TRUE(store.ok()) << store.status();
     for (const absl::Status& status : CallAll(**store, true)) EXPECT_TRUE(status.ok()) << status;
     EXPECT_FALSE((*store)->Verify({})->findings.empty());

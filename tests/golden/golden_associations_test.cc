@@ -3,15 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "tests/golden/golden_copy.h"
 #include "tests/support/temp_dir.h"
 
 namespace engram::golden {
 namespace {
-
-namespace fs = std::filesystem;
 
 class GoldenAssociations : public ::testing::Test, protected GoldenCopy {
  protected:

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 
 #include "storage/base/hash.h"
@@ -16,8 +15,6 @@
 
 namespace engram::golden {
 namespace {
-
-namespace fs = std::filesystem;
 
 const std::string kFolder = ENGRAM_GOLDEN_FOLDER;
 

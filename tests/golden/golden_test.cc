@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -17,8 +16,6 @@
 
 namespace engram::golden {
 namespace {
-
-namespace fs = std::filesystem;
 
 const std::string kFolder = ENGRAM_GOLDEN_FOLDER;
 
