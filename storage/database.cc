@@ -149,16 +149,17 @@ absl::Status CheckFormatVersion(std::string_view path, std::uint32_t version) {
 absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& options,
                                                          const std::string& path) {
   RaiseOpenFileLimit();
+  if (!options.read_only) return OpenWriter(options, path);
   ENGRAM_RETURN_IF_ERROR(CheckDirectory(options, path));
-  return options.read_only ? OpenReader(options, path) : OpenWriter(options, path);
+  return OpenReader(options, path);
 }
 
 absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOptions& options,
                                                                const std::string& path) {
   std::shared_ptr<Database> database(new Database(path, /*read_only=*/false));
-  ENGRAM_ASSIGN_OR_RETURN(database->lock_, DirectoryLock::Acquire(path, options.lock_timeout));
-  // Until now somebody else may have been at it.
-  ENGRAM_RETURN_IF_ERROR(CheckDirectory(options, path));
+  ENGRAM_ASSIGN_OR_RETURN(database->lock_, DirectoryLock::Acquire(path, options.lock_timeout, [&] {
+                            return CheckDirectory(options, path);
+                          }));
   ENGRAM_ASSIGN_OR_RETURN(const DirectoryState state, ClassifyDirectory(path));
   const bool exists = state == DirectoryState::kDatabase;
   LogExtent extent;

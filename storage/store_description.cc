@@ -95,13 +95,11 @@ absl::Status CheckCreation(const FilesOptions& options) {
 }
 
 absl::Status StoreFiles::Destroy(const std::string& path) {
-  ENGRAM_ASSIGN_OR_RETURN(const DirectoryState there, ClassifyDirectory(path));
-  if (there != DirectoryState::kDatabase) return absl::OkStatus();
-  // Before a file of ours is made in it, and again when nobody else can open it any more.
-  ENGRAM_RETURN_IF_ERROR(CheckOurs(path));
-  ENGRAM_ASSIGN_OR_RETURN(const auto lock,
-                          DirectoryLock::Acquire(path, std::chrono::milliseconds(0)));
-  ENGRAM_RETURN_IF_ERROR(CheckOurs(path));
+  const auto there = ClassifyDirectory(path);
+  if (there.ok() && *there != DirectoryState::kDatabase) return absl::OkStatus();
+  ENGRAM_ASSIGN_OR_RETURN(
+      const auto lock,
+      DirectoryLock::Acquire(path, std::chrono::milliseconds(0), [&] { return CheckOurs(path); }));
   RemoveLeftovers(path);
   const rocksdb::Options options(OpenOptions(/*read_only=*/false), rocksdb::ColumnFamilyOptions());
   std::vector<rocksdb::ColumnFamilyDescriptor> families;

@@ -203,6 +203,21 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> DirectoryLock::Acquire(
   }
 }
 
+absl::StatusOr<std::unique_ptr<DirectoryLock>> DirectoryLock::Acquire(
+    const std::string& path, std::chrono::milliseconds timeout,
+    absl::FunctionRef<absl::Status()> check) {
+  const absl::Status before = check();
+  std::error_code error;
+  const bool ours = fs::exists(path + "/" + std::string(kLockName), error);
+  if (!before.ok() && (error || !ours)) return before;
+  auto lock = Acquire(path, timeout);
+  // A place where nothing can be locked is nowhere that anybody is at work.
+  if (!lock.ok() && !before.ok() && !absl::IsUnavailable(lock.status())) return before;
+  ENGRAM_RETURN_IF_ERROR(lock.status());
+  ENGRAM_RETURN_IF_ERROR(check());
+  return lock;
+}
+
 DirectoryBytes MeasureDirectory(const std::string& path) {
   DirectoryBytes bytes;
   std::error_code error;

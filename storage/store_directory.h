@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rocksdb/status.h"
@@ -42,6 +43,12 @@ class DirectoryLock {
   // Waits up to `timeout`. Errors: kUnavailable naming the holder's process.
   static absl::StatusOr<std::unique_ptr<DirectoryLock>> Acquire(const std::string& path,
                                                                 std::chrono::milliseconds timeout);
+  // As Acquire, with `check` of the directory passed under the lock. It is asked before as
+  // well, so that no lock file is made in a directory that is not ours; what it says is not
+  // final where a lock file lies: whoever has the lock may be making or removing the rest.
+  static absl::StatusOr<std::unique_ptr<DirectoryLock>> Acquire(
+      const std::string& path, std::chrono::milliseconds timeout,
+      absl::FunctionRef<absl::Status()> check);
   ~DirectoryLock();
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;

@@ -281,8 +281,10 @@ absl::StatusOr<std::unique_ptr<StoreFiles>> StoreFiles::Open(const FilesOptions&
                                                              const std::string& path) {
   if (options.create_if_missing && !options.read_only) {
     // Before anything is made on the disk.
-    ENGRAM_ASSIGN_OR_RETURN(const DirectoryState there, ClassifyDirectory(path));
-    if (there != DirectoryState::kDatabase) ENGRAM_RETURN_IF_ERROR(CheckCreation(options));
+    const auto there = ClassifyDirectory(path);  // its errors are for those who hold the lock
+    if (there.ok() && *there != DirectoryState::kDatabase) {
+      ENGRAM_RETURN_IF_ERROR(CheckCreation(options));
+    }
   }
   ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options), path));
   ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, LoadOrCreateMeta(options, *database));

@@ -165,6 +165,29 @@ TEST(Locks, AskingWhoHoldsOneDoesNotDropIt) {
   EXPECT_EQ(child.Finish(), 1);
 }
 
+// What looks like somebody else's database may be what whoever has the lock has made so far.
+TEST(Locks, WhatIsHalfMadeOrHalfGoneIsUnavailable) {
+  testing::TempDir dir;
+  const std::string path = dir / "s";
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  rocksdb::DB* raw = nullptr;
+  ASSERT_TRUE(rocksdb::DB::Open(options, path, &raw).ok());
+  delete raw;
+  const auto lock = storage::DirectoryLock::Acquire(path, std::chrono::milliseconds(0));
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  const auto refused = [&] {
+    for (const absl::Status& status :
+         {Store::Open(StoreOptions(), path).status(), Store::Open(Create(), path).status(),
+          Store::Destroy(path)}) {
+      EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+    }
+  };
+  refused();
+  ASSERT_TRUE(fs::remove(path + "/CURRENT"));
+  refused();
+}
+
 // Between the check of a directory and the end of what was begun there nobody else comes.
 TEST(Locks, OpeningAndDestroyingExcludeEachOther) {
   testing::TempDir dir;
