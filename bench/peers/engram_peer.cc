@@ -1,9 +1,9 @@
 // Serves searches to the peer harness: engram_peer BASE.f32 DIMENSION. First a line of stdout
-// names the kernels and the version. On stdin come (count, k, batch, plain) as four u64 and count
-// queries of f32; on stdout go, for all of them, k ids a query (u64), k scores a query (f32), the
-// seconds of each call (f64; batches share one), and for each query the SearchPath, the rows
-// scored, and the rows rescored (u64). A batch of 1 is Search, others are SearchBatch. Ends with
-// its input.
+// names the kernels and the version. On stdin come (count, k, batch, plain, threads) as five u64
+// and count queries of f32; on stdout go, for all of them, k ids a query (u64), k scores a query
+// (f32), the seconds of each call (f64; batches share one), and for each query the SearchPath, the
+// rows scored, and the rows rescored (u64). A batch of 1 is Search, others are SearchBatch. Ends
+// with its input.
 #include <unistd.h>
 
 #include <chrono>
@@ -78,16 +78,16 @@ void Send(const std::vector<T>& values) {
 
 // False at the end of the input; what goes wrong ends the program.
 bool Serve(const Store& store, std::uint32_t dimension) {
-  std::uint64_t header[4];
-  if (std::fread(header, sizeof(std::uint64_t), 4, stdin) != 4) return false;
-  const auto [count, k, batch, plain] = header;
+  std::uint64_t header[5];
+  if (std::fread(header, sizeof(std::uint64_t), 5, stdin) != 5) return false;
+  const auto [count, k, batch, plain, threads] = header;
   std::vector<float> queries(count * dimension);
   if (std::fread(queries.data(), sizeof(float), queries.size(), stdin) != queries.size()) {
     std::exit(4);
   }
   SearchOptions options;
   options.k = static_cast<std::uint32_t>(k);
-  options.threads = 1;
+  options.threads = static_cast<std::uint32_t>(threads);
   options.plain = plain != 0;
   Answers answers;
   for (std::size_t q = 0; q < count; q += batch) {

@@ -14,9 +14,11 @@ PATHS = ("plain scan", "certified scan", "graph")  # by SearchPath
 class Peer(peer.Peer):
     package = "engram"
 
-    def __init__(self, plain=False):
-        self.plain = plain
+    def __init__(self, plain=False, threads=1):
+        self.plain, self.threads = plain, threads
         self.name = "engram plain" if plain else "engram"
+        if threads > 1:
+            self.name += f" {threads} threads"
         self.told = {}
 
     def build(self, base):
@@ -42,7 +44,7 @@ class Peer(peer.Peer):
 
     def search(self, queries, k, batch):
         count = len(queries)
-        header = numpy.array([count, k, batch, self.plain], "<u8").tobytes()
+        header = numpy.array([count, k, batch, self.plain, self.threads], "<u8").tobytes()
         self.process.stdin.write(header + queries.astype("<f4").tobytes())
         self.process.stdin.flush()
         ids = self.read("<u8", k * count).reshape(count, k).astype("i8")

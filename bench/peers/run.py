@@ -1,6 +1,6 @@
 """Exact search beside peers: run.py [--quick] DATA RESULTS, in the folder of the build.
 
-Each peer answers with one thread, in turn for several rounds, so that what else the machine does
+Each peer answers with one thread (Engram with two as well, under that name), in turn for several rounds, so that what else the machine does
 hits all alike. Answers are compared with a float64 brute force before any time is shown."""
 import argparse
 import json
@@ -20,6 +20,7 @@ from worker import Worker
 
 FAISS = "faiss IndexFlatIP"
 PEERS = (("faiss_peer", {}), ("engram_peer", {}), ("engram_peer", {"plain": True}),
+         ("engram_peer", {"threads": 2}),
          ("usearch_peer", {}), ("hnswlib_peer", {}), ("svs_peer", {}), ("simsimd_peer", {}),
          ("zvec_peer", {}), ("lancedb_peer", {}), ("sqlite_vec_peer", {}), ("blas_peer", {}),
          ("turbovec_peer", {"of_k": 2}), ("turbovec_peer", {"of_k": 5}))
@@ -228,13 +229,16 @@ def main():
     parser.add_argument("--quick", action="store_true", help="2 short rounds: proves that it works")
     parser.add_argument("--without", default="", metavar="PEERS",
                         help="leave out these, as in zvec,lancedb")
+    parser.add_argument("--sets", default=",".join(make.__name__ for make in sets.ALL),
+                        metavar="SETS", help="these, of %s (default: %%(default)s)" % ", ".join(
+                            make.__name__ for make in sets.ALL + sets.MORE))
     parser.add_argument("data")
     parser.add_argument("results")
     options = parser.parse_args()
     effort = Effort(options.quick, options.without.split(","))
     result = {"machine": describe(), "rounds": effort.rounds, "quick": options.quick,
               "peers": {}, "sets": []}
-    for make in sets.ALL:
+    for make in [getattr(sets, name) for name in options.sets.split(",")]:
         compared, told = compare(make, options.data, effort)
         result["sets"].append(compared)
         for name, about in told.items():

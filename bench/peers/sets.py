@@ -40,16 +40,16 @@ def wordnet(data):
                halves(folder / "queries.dev.f16", 384)[:QUERIES], code_row_bytes=138)
 
 
-def seeded(_data):
-    """100,000 rows of 768 dimensions, as embeddings of texts are: topics of unequal size, a
-    spectrum that falls, no axis better than another, a little noise everywhere.
+def recipe(rows, dimension, code_row_bytes, name):
+    """Rows as embeddings of texts are: topics of unequal size, a spectrum that falls, no axis
+    better than another, a little noise everywhere.
 
     In coordinates where coordinate i has scale (i + 1) ** -0.5: 200 centres from a normal
     distribution; a row is a centre, picked with a weight of 1 / (rank + 10), and 0.8 times a
     normal deviation; then all is turned by one random rotation, white noise of 0.03 is added,
     and rows are scaled to length 1. The queries are rows of the same draw that the base lacks."""
-    random = numpy.random.default_rng(768)
-    rows, dimension, centres = 100_000 + QUERIES, 768, 200
+    random = numpy.random.default_rng(dimension)
+    rows, centres = rows + QUERIES, 200
     scale = (numpy.arange(dimension) + 1.0) ** -0.5
     middle = random.standard_normal((centres, dimension)) * scale
     rotation = numpy.linalg.qr(random.standard_normal((dimension, dimension)))[0]
@@ -62,7 +62,18 @@ def seeded(_data):
         turned = (middle[some] + 0.8 * deviation) @ rotation
         made[first:first + 10_000] = turned + 0.03 * random.standard_normal(turned.shape)
     made = unit(made)
-    return Set("seeded-768", made[QUERIES:].copy(), made[:QUERIES].copy(), code_row_bytes=270)
+    return Set(name, made[QUERIES:].copy(), made[:QUERIES].copy(), code_row_bytes)
+
+
+def seeded(_data):
+    """100,000 rows of 768 dimensions by the recipe above."""
+    return recipe(100_000, 768, 270, "seeded-768")
+
+
+def million(_data):
+    """A million rows of 384 dimensions by the same recipe: its codes are larger than any cache."""
+    return recipe(1_000_000, 384, 138, "million-384")
 
 
 ALL = (glove, wordnet, seeded)
+MORE = (million,)

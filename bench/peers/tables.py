@@ -6,7 +6,7 @@ def limit(name, row, sizes):
     kind = "f32"
     if name.startswith("turbovec"):
         return ""
-    if name == "engram" and row.get("paths") != ["plain scan"]:
+    if name.startswith("engram") and row.get("paths") != ["plain scan"]:
         kind = "codes"
     if kind not in sizes:
         return ""

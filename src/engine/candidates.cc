@@ -52,7 +52,9 @@ void Candidates::Score(const Candidate& candidate) {
   const storage::RowSlice& rows = SliceOf(candidate).rows;
   const float score = ScoreRow(job_.kernels, job_.metric, query_, rows, candidate.index);
   ++rescored_;
-  best_.Offer({.id = rows.ids[candidate.index], .score = score});
+  const Hit hit = {.id = rows.ids[candidate.index], .score = score};
+  if (score >= bound_) fresh_.push_back(hit);
+  best_.Offer(hit);
   SetBound(best_.bound());
 }
 
@@ -187,8 +189,9 @@ void Candidates::ThinOut(std::size_t begin, std::size_t end) {
   }
 }
 
-void Candidates::Finish(DeadlineWatch& watch) {
+void Candidates::Finish(DeadlineWatch& watch, absl::FunctionRef<void()> share) {
   Climb(watch);
+  share();
   DropHopeless();
   const auto end_of_run = [&](std::size_t begin) {
     std::size_t end = begin;
@@ -217,6 +220,7 @@ void Candidates::Finish(DeadlineWatch& watch) {
       list_.pop_back();
     }
     if (ScoreAll(next, watch) < next.size()) return;
+    share();
   }
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "engine/coded_slices.h"
 #include "engine/score_bounds.h"
@@ -45,7 +46,9 @@ class Candidates {
 
   std::size_t size() const { return list_.size(); }
   std::uint64_t rescored() const { return rescored_; }
-  TopK&& TakeBest() { return std::move(best_); }
+
+  // Returns: the hits found since the last time that may be among the k best.
+  std::vector<Hit> TakeFresh() { return std::exchange(fresh_, {}); }
 
   // `all`: CodedSlice::Estimate of the superblocks that `stride` samples. Scores the most
   // promising rows, which gives a bound to begin with, and returns which those are.
@@ -64,8 +67,9 @@ class Candidates {
   // Scores the k most promising rows that came since the last time.
   void Climb(DeadlineWatch& watch);
 
-  // Thins out what is left by fine codes, and scores what remains.
-  void Finish(DeadlineWatch& watch);
+  // Thins out what is left by fine codes, and scores what remains; calls `share` now and then,
+  // which may raise the bound.
+  void Finish(DeadlineWatch& watch, absl::FunctionRef<void()> share);
 
  private:
   struct Candidate {
@@ -99,6 +103,7 @@ class Candidates {
   const ScoreBounds& bounds_;
   const FineQuery& fine_;
   TopK best_;
+  std::vector<Hit> fresh_;
   absl::Span<const std::uint64_t> scored_;
   float bound_;
   double least_;

@@ -131,11 +131,11 @@ class Scanner {
     for (std::size_t q = 0; q < found_.size(); ++q) {
       if (Out(q)) continue;
       found_[q].TakeBound();
-      found_[q].Finish(watch_);
+      found_[q].Finish(watch_, [&] { Share(q); });
     }
+    for (std::size_t q = 0; q < found_.size(); ++q) Share(q);
     absl::MutexLock lock(&shared_.mutex);
     for (std::size_t q = 0; q < found_.size(); ++q) {
-      shared_.plain.best[q].Merge(found_[q].TakeBest());
       shared_.plain.rows_scored[q] += rows_scored_[q];
       shared_.rescored[q] += found_[q].rescored();
     }
@@ -145,18 +145,31 @@ class Scanner {
   struct Found : Candidates {
     Found(const SearchJob& job, const CodedSlices& slices, Plan& plan_in)
         : Candidates(job, slices, plan_in.query, plan_in.bounds, plan_in.fine), plan(&plan_in) {}
-    // What other threads found counts here too, and the other way round.
+    // What other threads found counts here too.
     void TakeBound() { SetBound(plan->bound.load(std::memory_order_relaxed)); }
-    void ClimbForAll(DeadlineWatch& watch) {
-      Climb(watch);
-      plan->Raise(bound());
-    }
     Plan* plan;
   };
 
   bool Out(std::size_t q) const {
     return shared_.sign.stop.load(std::memory_order_relaxed) ||
            found_[q].plan->given_up.load(std::memory_order_relaxed);
+  }
+
+  // The k best are those of all threads, and their bound is everybody's.
+  void Share(std::size_t q) {
+    const std::vector<Hit> fresh = found_[q].TakeFresh();
+    if (!fresh.empty()) {
+      absl::MutexLock lock(&shared_.mutex);
+      TopK& best = shared_.plain.best[q];
+      for (const Hit& hit : fresh) best.Offer(hit);
+      found_[q].plan->Raise(best.bound());
+    }
+    found_[q].TakeBound();
+  }
+
+  void Climb(std::size_t q) {
+    found_[q].Climb(watch_);
+    Share(q);
   }
 
   ScoreBounds::ForBlock Bind(const CodedSlice& slice, Found& found) const {
@@ -180,7 +193,7 @@ class Scanner {
       }
     }
     found.plan->scored = found.StartFrom(all, shared_.stride, watch_);
-    found.plan->Raise(found.bound());
+    Share(q);
   }
 
   // All queries in turn over a piece that stays cached meanwhile.
@@ -210,8 +223,7 @@ class Scanner {
         kMostCandidates / (found_.size() * shared_.threads), rows_scored_[q] / kRowsPerCandidate);
     if (found.size() <= std::max(most, kFewCandidates)) return;
     // Those that came may themselves have raised what is asked of them.
-    found.ClimbForAll(watch_);
-    found.TakeBound();
+    Climb(q);
     found.DropHopeless();
     if (found.size() > std::max(most, kFewCandidates)) found.plan->given_up = true;
   }
@@ -222,7 +234,7 @@ class Scanner {
     if (climbs_ == std::size(kClimbs) || share < kClimbs[climbs_]) return;
     while (climbs_ < std::size(kClimbs) && share >= kClimbs[climbs_]) ++climbs_;
     for (std::size_t q = 0; q < found_.size(); ++q) {
-      if (!Out(q)) found_[q].ClimbForAll(watch_);
+      if (!Out(q)) Climb(q);
     }
   }
 
