@@ -1,6 +1,7 @@
 // Which files Maintenance rewrites: those with dead rows, and those that are small and
 // lie side by side.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -22,6 +23,18 @@ bool HasCodes(const FileEntry& entry) {
          entry.columns.end();
 }
 
+// Returns: whether the rows of a file are sound and their codes are not, which is mended by writing
+// it anew.
+bool HasDamagedCodes(const MappedBlocks& blocks, const FileEntry& entry) {
+  bool damaged = false;
+  for (const BlockExtent& extent : entry.blocks) {
+    const MappedBlock* block = blocks.Find(extent.first_row);
+    if (block == nullptr || !block->Check().ok()) return false;  // Rewrite() says so
+    damaged |= !block->CheckWithCodes().ok();
+  }
+  return damaged;
+}
+
 // Returns: whether rows of the tail lie in [first, end). They will get files of their own there.
 bool HasRowsIn(const TailView& tail, std::uint64_t first, std::uint64_t end) {
   std::size_t low = 0, high = tail.chunks.size();
@@ -41,8 +54,10 @@ bool HasRowsIn(const TailView& tail, std::uint64_t first, std::uint64_t end) {
 }  // namespace
 
 absl::Status Maintenance::CompactFiles(double min_dead_fraction, const ProgressFunction& progress) {
-  std::vector<FileEntry> candidates;
+  std::vector<FileEntry> candidates, others;
+  std::shared_ptr<const MappedBlocks> blocks;
   ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
+    blocks = state_.blocks;
     for (const auto& [first_row, entry] : state_.catalog.files()) {
       const auto rows = static_cast<double>(RowsOf(entry));
       const std::uint64_t dead = state_.tombstones.CountIn(entry.first_row(), entry.end_row());
@@ -50,10 +65,15 @@ absl::Status Maintenance::CompactFiles(double min_dead_fraction, const ProgressF
       const bool old = min_dead_fraction == 0.0 && !HasCodes(entry);
       if (old || (dead > 0 && static_cast<double>(dead) >= min_dead_fraction * rows)) {
         candidates.push_back(entry);
+      } else if (min_dead_fraction == 0.0) {
+        others.push_back(entry);
       }
     }
     return state_.broken;
   }));
+  std::copy_if(others.begin(), others.end(), std::back_inserter(candidates),
+               [&](const FileEntry& entry) { return HasDamagedCodes(*blocks, entry); });
+  blocks.reset();  // they would keep the files that go
   absl::Status damage;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (progress && !progress(i, candidates.size())) {

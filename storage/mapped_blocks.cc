@@ -46,19 +46,47 @@ bool Fits(const BlockHeader& header, const BlockKey& key, const BlockExtent& ext
 }  // namespace
 
 absl::Status MappedBlock::Check() const {
-  if (sound_->load(std::memory_order_acquire)) return absl::OkStatus();
-  ENGRAM_RETURN_IF_ERROR(CheckAgain());
+  if (sound_->rows.load(std::memory_order_acquire)) return absl::OkStatus();
+  ENGRAM_RETURN_IF_ERROR(usable_);
+  ENGRAM_RETURN_IF_ERROR(CheckColumns(/*derived=*/false));
+  sound_->rows.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status MappedBlock::CheckWithCodes() const {
+  if (checked()) return absl::OkStatus();
+  ENGRAM_RETURN_IF_ERROR(Check());
+  ENGRAM_RETURN_IF_ERROR(codes_usable_);
+  ENGRAM_RETURN_IF_ERROR(CheckColumns(/*derived=*/true));
+  ENGRAM_RETURN_IF_ERROR(CheckDecoded());
   // What this block's codes mean depends on it.
   if (rotation_owner_ != nullptr) ENGRAM_RETURN_IF_ERROR(rotation_owner_->CheckRotation());
-  sound_->store(true, std::memory_order_release);
+  sound_->codes.store(true, std::memory_order_release);
   return absl::OkStatus();
 }
 
 absl::Status MappedBlock::CheckAgain() const {
   ENGRAM_RETURN_IF_ERROR(usable_);
-  for (const BlockColumn& column : columns_) ENGRAM_RETURN_IF_ERROR(CheckColumn(column));
+  ENGRAM_RETURN_IF_ERROR(CheckColumns(/*derived=*/false));
+  ENGRAM_RETURN_IF_ERROR(codes_usable_);
+  ENGRAM_RETURN_IF_ERROR(CheckColumns(/*derived=*/true));
+  return CheckDecoded();
+}
+
+absl::Status MappedBlock::CheckColumns(bool derived) const {
+  for (const BlockColumn& column : columns_) {
+    if (IsDerived(column.header.column) != derived) continue;
+    const absl::Status status = CheckBlockPayload(column);
+    if (!status.ok()) {
+      return Unusable(extent_, column.header.column, std::string(status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What was read of the codes before must be what has the checksum.
+absl::Status MappedBlock::CheckDecoded() const {
   if (codes_.superblocks == nullptr) return absl::OkStatus();
-  // What was read of them before must be what has the checksum.
   const auto codes =
       DecodeCodes(FindColumn(columns_, ColumnKind::kCode)->payload,
                   FindColumn(columns_, ColumnKind::kFineCode)->payload, extent_.rows, dimension_);
@@ -66,53 +94,51 @@ absl::Status MappedBlock::CheckAgain() const {
   return Unusable(extent_, ColumnKind::kCode, "it was read otherwise before");
 }
 
-absl::Status MappedBlock::CheckColumn(const BlockColumn& column) const {
-  const absl::Status status = CheckBlockPayload(column);
-  if (status.ok()) return status;
-  return Unusable(extent_, column.header.column, std::string(status.message()));
-}
-
 absl::Status MappedBlock::CheckRotation() const {
-  if (sound_->load(std::memory_order_acquire)) return absl::OkStatus();
+  if (checked()) return absl::OkStatus();
   const BlockColumn* rotation = FindColumn(columns_, ColumnKind::kRotation);
-  return rotation == nullptr ? absl::OkStatus() : CheckColumn(*rotation);
+  if (rotation == nullptr) return absl::OkStatus();
+  const absl::Status status = CheckBlockPayload(*rotation);
+  if (status.ok()) return status;
+  return Unusable(extent_, ColumnKind::kRotation, std::string(status.message()));
 }
 
 void MappedBlock::ReadCodes(const MappedBlock& first_of_file, std::uint32_t dimension) {
   const BlockColumn* codes = FindColumn(columns_, ColumnKind::kCode);
   const BlockColumn* fine = FindColumn(columns_, ColumnKind::kFineCode);
-  if (codes == nullptr || fine == nullptr || !usable_.ok()) return;
+  if (codes == nullptr || fine == nullptr || !codes_usable_.ok()) return;
   auto view = DecodeCodes(codes->payload, fine->payload, extent_.rows, dimension);
   if (!view.ok()) {
-    usable_ = Unusable(extent_, ColumnKind::kCode, std::string(view.status().message()));
+    codes_usable_ = Unusable(extent_, ColumnKind::kCode, std::string(view.status().message()));
     return;
   }
   codes_ = *view;
   dimension_ = dimension;
-  if (codes_.groups == 0) return;
-  if (codes_.rotation != 0) {
-    const BlockColumn* rotation = FindColumn(first_of_file.columns_, ColumnKind::kRotation);
-    if (rotation == nullptr && !first_of_file.usable_.ok()) {
-      usable_ = first_of_file.usable_;  // it tells more
-      return;
-    }
-    const std::uint32_t size = rotation == nullptr ? 0 : rotation->header.rows;
-    const std::uint64_t hash = rotation == nullptr ? 0 : rotation->header.payload_hash;
-    if (hash != codes_.rotation || size == 0 || size > dimension ||
-        CodeGroups(size) != codes_.groups) {
-      // Either may be what is wrong.
-      usable_ = Unusable(extent_, ColumnKind::kCode,
-                         absl::StrFormat("%d groups of rotation %016x, and column %s: %d rows of "
-                                         "%016x",
-                                         codes_.groups, codes_.rotation,
-                                         ColumnName(ColumnKind::kRotation), size, hash));
-      return;
-    }
-    rotation_ = {.rows = reinterpret_cast<const float*>(rotation->payload.data()),
-                 .code_dimensions = size,
-                 .hash = codes_.rotation};
-    if (&first_of_file != this) rotation_owner_ = &first_of_file;
+  if (codes_.groups == 0 || codes_.rotation == 0) return;
+  codes_usable_ = FitRotation(first_of_file);
+  if (!codes_usable_.ok()) codes_ = CodeView();
+}
+
+absl::Status MappedBlock::FitRotation(const MappedBlock& first_of_file) {
+  const BlockColumn* rotation = FindColumn(first_of_file.columns_, ColumnKind::kRotation);
+  if (rotation == nullptr && !first_of_file.codes_usable_.ok()) {
+    return first_of_file.codes_usable_;  // it tells more
   }
+  const std::uint32_t size = rotation == nullptr ? 0 : rotation->header.rows;
+  const std::uint64_t hash = rotation == nullptr ? 0 : rotation->header.payload_hash;
+  if (hash != codes_.rotation || size == 0 || size > dimension_ ||
+      CodeGroups(size) != codes_.groups) {
+    // Either may be what is wrong.
+    return Unusable(extent_, ColumnKind::kCode,
+                    absl::StrFormat("%d groups of rotation %016x, and column %s: %d rows of %016x",
+                                    codes_.groups, codes_.rotation,
+                                    ColumnName(ColumnKind::kRotation), size, hash));
+  }
+  rotation_ = {.rows = reinterpret_cast<const float*>(rotation->payload.data()),
+               .code_dimensions = size,
+               .hash = codes_.rotation};
+  if (&first_of_file != this) rotation_owner_ = &first_of_file;
+  return absl::OkStatus();
 }
 
 std::uint64_t MappedBlock::mapped_bytes() const {
@@ -164,13 +190,13 @@ void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value, std::u
   if (!named) return;
   // The other columns of a damaged block count: one may be the rotation of its whole file.
   auto column = DecodeBlockColumn(value);
+  absl::Status& usable = IsDerived(key.column) ? block->codes_usable_ : block->usable_;
   if (!column.ok()) {
-    block->usable_.Update(
-        Unusable(block->extent_, key.column, std::string(column.status().message())));
+    usable.Update(Unusable(block->extent_, key.column, std::string(column.status().message())));
     return;
   }
   if (!Fits(column->header, key, block->extent_, dimension)) {
-    block->usable_.Update(
+    usable.Update(
         Unusable(block->extent_, key.column,
                  absl::StrFormat("its header tells of %d rows of %d bytes at row %d, generation %d",
                                  column->header.rows, column->header.bytes_per_row,
@@ -190,15 +216,16 @@ void MappedBlocks::Finish(const Catalog& catalog, std::uint32_t dimension,
       std::vector<ColumnKind> wanted = file.columns;
       if (block.extent_.span != block.extent_.rows) wanted.push_back(ColumnKind::kRowOffset);
       for (const ColumnKind kind : wanted) {
-        if (block.usable_.ok() && FindColumn(block.columns_, kind) == nullptr) {
-          block.usable_ = Unusable(block.extent_, kind, "it is missing");
+        absl::Status& usable = IsDerived(kind) ? block.codes_usable_ : block.usable_;
+        if (usable.ok() && FindColumn(block.columns_, kind) == nullptr) {
+          usable = Unusable(block.extent_, kind, "it is missing");
         }
       }
       const MappedBlock* known =
           previous == nullptr ? nullptr : previous->Find(block.extent_.first_row);
       const bool same = known != nullptr && known->extent_ == block.extent_ &&
                         known->generation_ == block.generation_;
-      block.sound_ = same ? known->sound_ : std::make_shared<MappedBlock::Checked>(false);
+      block.sound_ = same ? known->sound_ : std::make_shared<MappedBlock::Checked>();
       block.ReadCodes(first_of_file, dimension);
       block.slice_ = RowSlice{
           .embeddings = PayloadOf<float>(block.columns_, ColumnKind::kEmbedding),

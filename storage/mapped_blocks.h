@@ -28,21 +28,27 @@ class MappedBlock {
   const BlockExtent& extent() const { return extent_; }
   std::uint32_t generation() const { return generation_; }
 
-  // The rows where they lie. Precondition: usable() is OK.
+  // The rows where they lie; without codes where those cannot be used. Precondition: usable() is
+  // OK.
   const RowSlice& slice() const { return slice_; }
 
-  // Returns: kDataLoss, naming block and column, when a column is missing or
-  // its header is damaged.
+  // Returns: kDataLoss, naming block and column, when a column that rows are read from is missing
+  // or its header is damaged.
   const absl::Status& usable() const { return usable_; }
+  // The same of codes and their rotation, which follow from the rows: OK where there are none.
+  const absl::Status& codes_usable() const { return codes_usable_; }
 
-  // Compares the payload of every column with its checksum the first time
-  // anybody asks, and remembers the answer for the life of the file in this process. The rotation
-  // that the codes are of is one of them, though the file's first block has it.
+  // Compares the payload of every column that rows are read from with its checksum the first time
+  // anybody asks, and remembers the answer for the life of the file in this process.
   // Returns: OK, or kDataLoss naming block and column.
   absl::Status Check() const;
 
-  // Returns: whether Check() found it whole before.
-  bool checked() const { return sound_->load(std::memory_order_acquire); }
+  // As Check(), and the codes as well, of which a part, the rotation, lies under the file's first
+  // block.
+  absl::Status CheckWithCodes() const;
+
+  // Returns: whether CheckWithCodes() found it whole before.
+  bool checked() const { return sound_->codes.load(std::memory_order_acquire); }
 
   // Reads the bytes of this block's own columns again, whatever is remembered.
   absl::Status CheckAgain() const;
@@ -55,16 +61,20 @@ class MappedBlock {
  private:
   friend class MappedBlocks;
   // Shared by the views that map the same block, so that each is checked once.
-  using Checked = std::atomic<bool>;
+  struct Checked {
+    std::atomic<bool> rows{false}, codes{false};
+  };
 
   void ReadCodes(const MappedBlock& first_of_file, std::uint32_t dimension);
-  absl::Status CheckColumn(const BlockColumn& column) const;
+  absl::Status FitRotation(const MappedBlock& first_of_file);
+  absl::Status CheckColumns(bool derived) const;
+  absl::Status CheckDecoded() const;
   absl::Status CheckRotation() const;
 
   BlockExtent extent_;
   std::uint32_t generation_ = 0;
   RowSlice slice_;
-  absl::Status usable_;
+  absl::Status usable_, codes_usable_;
   std::vector<BlockColumn> columns_;
   std::shared_ptr<Checked> sound_;
   std::uint32_t dimension_ = 0;

@@ -156,6 +156,11 @@ std::shared_ptr<const Rotation> TrainRotation(const RotationSample& sample, bool
       dimension, std::string(reinterpret_cast<const char*>(m.data()), m.size() * sizeof(float)));
 }
 
+bool LengthensNothing(const RotationView& rotation, std::uint32_t dimension) {
+  const Eigen::Map<const FloatMatrix> m(rotation.rows, rotation.code_dimensions, dimension);
+  return m.allFinite() && MostLengthening(m) <= 1;
+}
+
 double ShareLeftOut(const RotationView& rotation, const RotationSample& sample) {
   constexpr std::size_t kRows = 256;
   const std::uint32_t dimension = sample.dimension();
@@ -181,8 +186,9 @@ std::shared_ptr<const Rotation> RotationChooser::Choose(const RotationSample& sa
   if (known_ == nullptr) {
     // The newest that is sound: damage must not be copied under a fresh checksum.
     for (auto block = blocks.blocks().rbegin(); block != blocks.blocks().rend(); ++block) {
-      const RotationView* view = block->slice().rotation;
-      if (view == nullptr || !block->Check().ok()) continue;
+      const RotationView* view = block->usable().ok() ? block->slice().rotation : nullptr;
+      if (view == nullptr || !block->CheckWithCodes().ok()) continue;
+      if (!LengthensNothing(*view, sample.dimension())) continue;
       known_ = std::make_shared<Rotation>(
           sample.dimension(),
           std::string(reinterpret_cast<const char*>(view->rows),

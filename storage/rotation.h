@@ -64,6 +64,9 @@ class RotationSample {
 // or vary in most directions alike. `normalised`: their norms do not count.
 std::shared_ptr<const Rotation> TrainRotation(const RotationSample& sample, bool normalised);
 
+// Returns: whether no vector is longer after `rotation`.
+bool LengthensNothing(const RotationView& rotation, std::uint32_t dimension);
+
 // Returns: the mean share of a row's square that `rotation` leaves out, over the sample.
 double ShareLeftOut(const RotationView& rotation, const RotationSample& sample);
 

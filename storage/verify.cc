@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
+#include "storage/verify_codes.h"
 #include "storage/verify_ids.h"
 
 namespace engram::storage {
@@ -23,7 +24,10 @@ constexpr double kNormTolerance = 1e-3;
 class Verifier {
  public:
   Verifier(const View& view, bool read_every_block, const ProgressFunction& progress)
-      : view_(view), read_every_block_(read_every_block), progress_(progress) {}
+      : view_(view),
+        read_every_block_(read_every_block),
+        progress_(progress),
+        codes_(view.dimension()) {}
 
   absl::StatusOr<FilesReport> Run() {
     ENGRAM_RETURN_IF_ERROR(CheckBlocks());
@@ -47,6 +51,13 @@ class Verifier {
     }
   }
 
+  absl::Status CheckBlock(const MappedBlock& block) {
+    ENGRAM_RETURN_IF_ERROR(block.usable());
+    if (!read_every_block_) return block.codes_usable();
+    ENGRAM_RETURN_IF_ERROR(block.CheckAgain());
+    return codes_.Check(block);
+  }
+
   absl::Status CheckBlocks() {
     const auto& blocks = view_.blocks().blocks();
     for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -54,7 +65,7 @@ class Verifier {
         return absl::CancelledError(
             absl::StrFormat("verification was cancelled after %d of %d blocks", i, blocks.size()));
       }
-      const absl::Status status = read_every_block_ ? blocks[i].CheckAgain() : blocks[i].usable();
+      const absl::Status status = CheckBlock(blocks[i]);
       if (read_every_block_) report_.bytes += blocks[i].mapped_bytes();
       ++report_.blocks;
       if (status.ok()) continue;
@@ -219,6 +230,7 @@ class Verifier {
   const View& view_;
   const bool read_every_block_;
   const ProgressFunction& progress_;
+  CodesVerifier codes_;
   FilesReport report_;
   NodeHeads nodes_;
   std::set<std::size_t> corrupt_;  // slices

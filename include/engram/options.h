@@ -126,7 +126,7 @@ struct SearchOptions : ReadOptions {
   SearchMode mode = SearchMode::kExact;
 
   // Score every row in f32, where the codes of sealed blocks would rule most of them out: for
-  // comparison. Default: false.
+  // comparison, and where codes are damaged and Compact() has not made them anew. Default: false.
   bool plain = false;
 
   // Only hits with score >= *min_score. Not NaN. Default: no bound.
@@ -299,8 +299,8 @@ struct ImportOptions {
 
 struct CompactOptions {
   // Rewrite only files of which at least this share of rows is dead; 0 to 1. 0 also
-  // takes files with a single dead row, and those that an older version wrote without codes. Small
-  // files are merged whatever it is. Default: 0.
+  // takes files with a single dead row, and those whose codes are damaged, or that an older version
+  // wrote without. Small files are merged whatever it is. Default: 0.
   double min_dead_fraction = 0.0;
   ProgressCallback progress;
 };

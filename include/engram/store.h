@@ -269,7 +269,8 @@ class Store {
 
   // The `options.k` best memories for `query`, which is as long as the
   // dimension, finite and, under kCosine, not zero. An empty store gives no
-  // hits. Memories without an embedding are never hits.
+  // hits. Memories without an embedding are never hits. kDataLoss names block and column; where
+  // that is of codes alone, SearchOptions::plain does without them, and Compact() mends them.
   virtual absl::StatusOr<SearchResults> Search(const SearchOptions& options,
                                                absl::Span<const float> query) const = 0;
 
@@ -323,8 +324,8 @@ class Store {
   // StoreStats::background_error. Answers do not change.
   virtual absl::Status Seal() = 0;
 
-  // Seals the tail, rewrites the files that hold dead rows, or that an older version wrote without
-  // codes (see CompactOptions), and merges small files where many lie side by side. The space they
+  // Seals the tail, rewrites the files that hold dead rows, or whose codes are damaged or missing
+  // (see CompactOptions), and merges small files where many lie side by side. The space they
   // took comes back when the last Snapshot, Iterator and search of the old state end. Answers do
   // not change. Seals and imports wait for one file at most; the callback may itself use the store,
   // but not close it. kDataLoss: a damaged file is left as it is, and all others are done.

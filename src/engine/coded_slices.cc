@@ -82,6 +82,7 @@ absl::Status CodedSlices::Check(const SearchJob& job, StopSign& sign) {
     const storage::RowSlice slice = job.view.slice(i);
     if (slice.block == nullptr) continue;
     ENGRAM_RETURN_IF_ERROR(slice.block->usable());
+    ENGRAM_RETURN_IF_ERROR(slice.block->codes_usable());
     if (!job.options.verify_checksums || slice.codes == nullptr || slice.block->checked()) continue;
     unchecked.push_back(i);
     rows += slice.count;
@@ -96,7 +97,7 @@ absl::Status CodedSlices::Check(const SearchJob& job, StopSign& sign) {
       const std::size_t i = next.fetch_add(1, std::memory_order_relaxed);
       if (i >= unchecked.size()) return;
       if (watch.MustStop(std::uint64_t{job.view.slice(unchecked[i]).count} * row_bytes)) return;
-      const absl::Status ready = job.view.ReadySlice(unchecked[i], /*verify=*/true);
+      const absl::Status ready = job.view.slice(unchecked[i]).block->CheckWithCodes();
       if (ready.ok()) continue;
       absl::MutexLock lock(&mutex);
       status.Update(ready);

@@ -8,6 +8,7 @@
 #include "engine/search_job.h"
 #include "engine/search_planner.h"
 #include "storage/base/status.h"
+#include "storage/mapped_blocks.h"
 
 namespace engram::engine {
 namespace {
@@ -38,6 +39,10 @@ absl::StatusOr<std::vector<SearchResults>> ExactSearch(const storage::View& view
     const storage::RowSlice slice = view.slice(i);
     rows += slice.count;
     if (slice.codes != nullptr) coded_rows += slice.count;
+    // Damage is told even where the plain scan would get by without codes.
+    if (!options.plain && slice.block != nullptr) {
+      ENGRAM_RETURN_IF_ERROR(slice.block->codes_usable());
+    }
   }
   std::vector<std::size_t> plain;
   std::vector<Query> certified;

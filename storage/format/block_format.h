@@ -78,6 +78,12 @@ std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension);
 // and span are how many entries there are.
 inline bool HasEntryPerRow(ColumnKind column) { return column < ColumnKind::kEdgeOffset; }
 
+// Returns: whether `column` follows from the others of its block, and can be made anew.
+inline bool IsDerived(ColumnKind column) {
+  return column == ColumnKind::kCode || column == ColumnKind::kFineCode ||
+         column == ColumnKind::kRotation;
+}
+
 }  // namespace engram::storage
 
 #endif  // ENGRAM_STORAGE_FORMAT_BLOCK_FORMAT_H_

@@ -194,11 +194,14 @@ class CodeDamage : public ::testing::TestWithParam<Kind> {
   void ExpectTruth(const Store& store) const {
     const auto found = Search(store, true);
     ASSERT_TRUE(found.ok()) << found.status();
-    EXPECT_TRUE(found->info.exact);
-    ASSERT_EQ(found->hits.size(), truth_.size());
+    ExpectTruth(*found);
+  }
+  void ExpectTruth(const SearchResults& found) const {
+    EXPECT_TRUE(found.info.exact);
+    ASSERT_EQ(found.hits.size(), truth_.size());
     for (std::size_t i = 0; i < truth_.size(); ++i) {
-      EXPECT_EQ(found->hits[i].id, truth_[i].id);
-      EXPECT_EQ(std::memcmp(&found->hits[i].score, &truth_[i].score, sizeof(float)), 0);
+      EXPECT_EQ(found.hits[i].id, truth_[i].id);
+      EXPECT_EQ(std::memcmp(&found.hits[i].score, &truth_[i].score, sizeof(float)), 0);
     }
   }
 
@@ -221,6 +224,15 @@ class CodeDamage : public ::testing::TestWithParam<Kind> {
     }
     EXPECT_FALSE(found->info.exact);
     ExpectHits(*found);
+  }
+  // What is damaged follows from the rows, and they can be had without it.
+  void ExpectRowsSound(const Store& store) const {
+    SearchOptions plain;
+    plain.plain = true;
+    const auto found = store.Search(plain, query_);
+    ASSERT_TRUE(found.ok()) << found.status();
+    ExpectTruth(*found);
+    EXPECT_TRUE(store.Get({}, kind_.rows / 2).ok());
   }
   void ExpectHits(const SearchResults& found) const {
     EXPECT_LE(found.hits.size(), truth_.size());
@@ -274,6 +286,7 @@ TEST_P(CodeDamage, AFlippedBitIsDataLossBeforeItIsAWrongAnswer) {
     table.Flip(place.payload + byte, bit);
     ExpectLoss(Search(*store, true).status(), place);
     ExpectSafe(*store);
+    if (i % 100 == 0) ExpectRowsSound(*store);
     if (i % 25 == 0) ExpectFound(*store, place);
     table.Flip(place.payload + byte, bit);
   }
@@ -295,6 +308,7 @@ TEST_P(CodeDamage, AFlippedBitOfAHeaderIsDataLoss) {
       ASSERT_NE(store, nullptr);
       ExpectSafe(*store);
       ExpectLoss(Search(*store, true).status(), place);
+      ExpectRowsSound(*store);
       if (byte % 8 == 0) ExpectFound(*store, place);
       table.Restore(place.at, place.at + storage::kBlockHeaderBytes);
     }
@@ -404,7 +418,7 @@ TEST_F(RotationDamage, IsFoundFromEveryBlock) {
     const auto store = Open();
     ASSERT_NE(store, nullptr);
     table.Flip(place.payload + place.bytes / 3, 5);
-    ExpectLoss(store->Get({}, kind_.rows - 1).status(), place);
+    ExpectRowsSound(*store);
     ExpectLoss(Search(*store, true).status(), place);
     ExpectFound(*store, place);
     ExpectSafe(*store);
@@ -418,16 +432,66 @@ TEST_F(RotationDamage, IsFoundFromEveryBlock) {
   EXPECT_FALSE(store->Verify({})->findings.empty());
 }
 
-// Nor is damage copied under a fresh checksum.
-TEST_F(RotationDamage, KeepsItsFileFromBeingRewritten) {
+// They follow from the rows: writing the file anew mends them, dead rows or not.
+TEST_F(RotationDamage, IsMendedByCompact) {
+  for (const ColumnKind column :
+       {ColumnKind::kCode, ColumnKind::kFineCode, ColumnKind::kRotation}) {
+    for (const bool in_header : {false, true}) {
+      SCOPED_TRACE(std::string(storage::ColumnName(column)) + (in_header ? ", header" : ""));
+      Place place;
+      {
+        Table table(path_);
+        place = table.Find(column);
+        table.Flip(in_header ? place.at + 9 : place.payload + place.bytes / 2, 1);
+      }
+      const auto store = Store::Open({}, path_);
+      ASSERT_TRUE(store.ok()) << store.status();
+      ExpectLoss(Search(**store, true).status(), place);
+      CompactOptions few;
+      few.min_dead_fraction = 0.5;
+      ASSERT_TRUE((*store)->Compact(few).ok());
+      ExpectLoss(Search(**store, true).status(), place);
+      const absl::Status status = (*store)->Compact({});
+      ASSERT_TRUE(status.ok()) << status;
+      ExpectTruth(**store);
+      EXPECT_EQ(Search(**store, true)->info.path, SearchPath::kCertifiedScan);
+      EXPECT_TRUE((*store)->Verify({})->findings.empty());
+      ASSERT_TRUE((*store)->Close().ok());
+    }
+  }
+}
+
+// Damage of rows is not copied under a fresh checksum.
+TEST_F(RotationDamage, OfRowsKeepsTheirFileFromBeingRewritten) {
   Table table(path_);
-  table.Flip(table.Find(ColumnKind::kFineCode, 2).payload + 77, 1);
+  const Place place = table.Find(ColumnKind::kNorm, 2);
+  table.Flip(place.payload + 77, 1);
+  table.Flip(table.Find(ColumnKind::kCode).payload + 99, 1);
   const auto store = Store::Open({}, path_);
   ASSERT_TRUE(store.ok()) << store.status();
   ASSERT_TRUE((*store)->Delete({}, 5).ok());
-  const absl::Status status = (*store)->Compact({});
-  ExpectLoss(status, table.Find(ColumnKind::kFineCode, 2));
+  ExpectLoss((*store)->Compact({}), place);
   EXPECT_EQ((*store)->Stats().dead_rows, 1u);
+}
+
+// A checksum that matches what never was: only what the rows give tells.
+TEST_P(CodeDamage, VerifyMakesCodesAnew) {
+  Table table(path_);
+  for (const Place& place : table.OfCodes()) {
+    table.Flip(place.payload + place.bytes / 2, 3);
+    table.RepairPayload(place);
+    table.RepairHeader(place);
+    const auto report = Open()->Verify({});
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_FALSE(report->findings.empty());
+    VerifyOptions quick;
+    quick.read_every_block = false;
+    if (place.column != ColumnKind::kRotation) {
+      EXPECT_TRUE(Open()->Verify(quick)->findings.empty());
+    }
+    table.Restore(place);
+  }
+  EXPECT_TRUE(Open()->Verify({})->findings.empty());
 }
 
 }  // namespace
