@@ -265,6 +265,10 @@ struct ForgetOptions {
   // Only count them. Default: true.
   bool dry_run = true;
 
+  // Called, by the thread that asked, for each memory that has faded, with its strength, before any
+  // is deleted with it; one that somebody uses meanwhile stays all the same. Default: none.
+  std::function<void(MemoryId id, float strength)> faded;
+
   // Default: kProcess.
   Durability durability = Durability::kProcess;
   ProgressCallback progress;

@@ -85,6 +85,11 @@ struct Record {
   std::vector<float> vector;  // the exact floats that were put; empty: no embedding
   std::string payload;
   std::vector<std::string> keys;  // text names, in byte order
+
+  // Its strength when it was last used, which StrengthOptions lets fade from then on: 1 and what
+  // Reinforce() added. No time is told of memories that were never put or used at a known one.
+  float strength = 1.0f;
+  std::optional<std::int64_t> last_use_unix_seconds;
 };
 
 // A directed association: recalling `from` makes `to` easier to recall. A memory
@@ -124,7 +129,7 @@ struct Recalled {
   float strength = 1.0f;       // at the clock of the call; NaN in a Spread
   std::uint32_t hops = 0;      // the step that first brought any: the fewest edges from a seed,
                                // or more where one between was silent for a while; 0: it is
-                               // a seed, or nothing arrived
+                               // a seed or, where `activation` is 0, nothing arrived
   MemoryId via = 0;            // whose edge gave most of the activation in the last step; its
                                // own id where no edge gave any
   std::vector<PathStep> path;  // only when asked for: from a seed, as activation first came

@@ -219,8 +219,8 @@ CommandResult Import(const Arguments& arguments) {
   }
   const std::string of_these =
       replaced == 0 ? "" : absl::StrFormat(", %d of them in place of an earlier one", replaced);
-  ENGRAM_RETURN_IF_ERROR(
-      Print(absl::StrFormat("%d memories imported%s; the store holds %d", read, of_these, now)));
+  ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat(
+      "%s imported%s; the store holds %d", Counted(read, "memory", "memories"), of_these, now)));
   return 0;
 }
 

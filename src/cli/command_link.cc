@@ -252,10 +252,10 @@ CommandResult Link(const Arguments& arguments) {
     ENGRAM_RETURN_IF_ERROR(store->Seal());
   }
   ENGRAM_RETURN_IF_ERROR(store->Close());
-  ENGRAM_RETURN_IF_ERROR(Print(
-      arguments.json
-          ? absl::StrFormat("{\"linked\":%d,\"created\":%d}", linked, created)
-          : absl::StrFormat("%d edges linked, %d memories created for them", linked, created)));
+  ENGRAM_RETURN_IF_ERROR(
+      Print(arguments.json ? absl::StrFormat("{\"linked\":%d,\"created\":%d}", linked, created)
+                           : Counted(linked, "edge", "edges") + " linked, " +
+                                 Counted(created, "memory", "memories") + " created for them"));
   return 0;
 }
 
@@ -266,6 +266,10 @@ CommandResult Neighbors(const Arguments& arguments) {
       const std::vector<Edge> edges,
       store->Neighbors({}, id, arguments.in ? Direction::kIn : Direction::kOut));
   ENGRAM_ASSIGN_OR_RETURN(const TypeNames types, TypeNames::Of(*store));
+  if (!edges.empty() && !arguments.json) {
+    ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat("%-20s  %10s  %-20s  %s", "type", "weight",
+                                                 arguments.in ? "from" : "to", "payload")));
+  }
   for (const Edge& edge : edges) {
     ENGRAM_RETURN_IF_ERROR(PrintEdge(arguments, *store, types, edge));
   }

@@ -124,7 +124,12 @@ CommandResult Get(const Arguments& arguments) {
   ENGRAM_ASSIGN_OR_RETURN(const MemoryId id, OneMemory(arguments, *store));
   ENGRAM_ASSIGN_OR_RETURN(const Record record, store->Get({}, id));
   if (arguments.json) {
-    ENGRAM_RETURN_IF_ERROR(Print(MemoryLine(id, record.vector, record.payload, record.keys)));
+    std::string line = MemoryLine(id, record.vector, record.payload, record.keys);
+    line.back() = ',';
+    const auto& used = record.last_use_unix_seconds;
+    ENGRAM_RETURN_IF_ERROR(
+        Print(absl::StrFormat("%s\"strength\":%s,\"last_use\":%s}", line, Number(record.strength),
+                              used.has_value() ? std::to_string(*used) : "null")));
     return 0;
   }
   ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat("id       %d", id)));
@@ -133,6 +138,13 @@ CommandResult Get(const Arguments& arguments) {
   }
   ENGRAM_RETURN_IF_ERROR(Print("vector   " + VectorForPeople(record.vector)));
   ENGRAM_RETURN_IF_ERROR(Print("payload  " + Visible(record.payload)));
+  std::string used;
+  if (record.last_use_unix_seconds.has_value()) {
+    used =
+        absl::FormatTime(", when it was last used, %Y-%m-%dT%H:%M:%SZ",
+                         absl::FromUnixSeconds(*record.last_use_unix_seconds), absl::UTCTimeZone());
+  }
+  ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat("strength %.6g%s", record.strength, used)));
   return 0;
 }
 

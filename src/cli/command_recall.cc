@@ -72,7 +72,8 @@ absl::Status Cues::ReadNames(const std::string& path, const Store& store, bool h
   ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> lines, ReadLines(path));
   if (has_vectors && lines.size() != size_) {
     return absl::InvalidArgumentError(absl::StrFormat(
-        "%s has %d lines, and there are %d cue vectors", NameOf(path), lines.size(), size_));
+        "%s has %s, and there %s %s", NameOf(path), Counted(lines.size(), "line", "lines"),
+        size_ == 1 ? "is" : "are", Counted(size_, "cue vector", "cue vectors")));
   }
   size_ = lines.size();
   origin_ = NameOf(path) + ": line";
@@ -99,6 +100,9 @@ absl::StatusOr<Cues> Cues::Of(const Arguments& arguments, const Store& store) {
   }
   if (arguments.text.empty()) return cues;
   ENGRAM_ASSIGN_OR_RETURN(const auto found, store.FindNamed({}, arguments.text));
+  if (found.empty()) {
+    Note("no word of --text is a key of a memory");
+  }
   for (auto& named : cues.named_) named.insert(named.end(), found.begin(), found.end());
   return cues;
 }
@@ -131,12 +135,16 @@ class Printer {
   const TypeNames types_;
 };
 
+// A hit that no activation reached is neither a seed nor some steps away from one.
+bool Reached(const Recalled& hit) { return hit.activation > 0; }
+
 absl::StatusOr<std::string> Printer::JsonHit(const Recalled& hit) const {
   std::string json = absl::StrFormat(
-      "{\"id\":%d,\"score\":%s,\"similarity\":%s,\"activation\":%s,\"strength\":%s,\"hops\":%d,"
-      "\"via\":%d",
+      "{\"id\":%d,\"score\":%s,\"similarity\":%s,\"activation\":%s,\"strength\":%s,\"hops\":%s,"
+      "\"via\":%s",
       hit.id, Number(hit.score), Number(hit.similarity), Number(hit.activation),
-      Number(hit.strength), hit.hops, hit.via);
+      Number(hit.strength), Reached(hit) ? std::to_string(hit.hops) : "null",
+      Reached(hit) && hit.via != hit.id ? std::to_string(hit.via) : "null");
   for (std::size_t i = 0; arguments_.explain && i < hit.path.size(); ++i) {
     const PathStep& step = hit.path[i];
     json += absl::StrFormat("%s{\"id\":%d", i == 0 ? ",\"path\":[" : ",", step.id);
@@ -200,10 +208,10 @@ std::string Fixed(float value) {
 
 absl::Status Printer::TableHit(std::size_t rank, const Recalled& hit) {
   ENGRAM_ASSIGN_OR_RETURN(const Record record, store_.Get({}, hit.id));
-  ENGRAM_RETURN_IF_ERROR(
-      Print(absl::StrFormat("%4d  %-20s  %8s  %10s  %10s  %8s  %4d  %s", rank, ShortName(record),
-                            Fixed(hit.score), Fixed(hit.similarity), Fixed(hit.activation),
-                            Fixed(hit.strength), hit.hops, ShortPayload(record))));
+  ENGRAM_RETURN_IF_ERROR(Print(absl::StrFormat(
+      "%4d  %-20s  %8s  %10s  %10s  %8s  %4s  %s", rank, ShortName(record), Fixed(hit.score),
+      Fixed(hit.similarity), Fixed(hit.activation), Fixed(hit.strength),
+      Reached(hit) ? std::to_string(hit.hops) : "-", ShortPayload(record))));
   if (hit.path.size() < 2) return absl::OkStatus();
   ENGRAM_ASSIGN_OR_RETURN(const std::string path, PathAsText(hit.path));
   return Print("      " + path);
@@ -262,6 +270,12 @@ CommandResult Recall(const Arguments& arguments) {
     const auto results = store->Recall(options, cues.vector(i));
     ENGRAM_RETURN_IF_ERROR(cues.At(results.status(), i));
     ENGRAM_RETURN_IF_ERROR(printer.Answer(i, cues.named(i), *results));
+    if (results->hits.empty() && results->spread.memories > 0 && !options.include_bare) {
+      Note(
+          absl::StrFormat("query %d: only memories without an embedding were reached; --bare shows "
+                          "them",
+                          i));
+    }
   }
   return 0;
 }

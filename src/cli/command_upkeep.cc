@@ -46,9 +46,10 @@ absl::Status PrintReport(const Arguments& arguments, const VerifyReport& report)
         report.blocks, report.bytes, report.memories, report.edges, report.dangling_edges,
         report.corrupt_blocks, absl::StrJoin(findings, ",")));
   }
-  return Print(absl::StrFormat("%d blocks, %s, %d memories and %d edges checked: %s", report.blocks,
-                               HumanBytes(report.bytes), report.memories, report.edges,
-                               report.findings.empty() ? "sound" : "damaged"));
+  return Print(absl::StrFormat(
+      "%s, %s, %s and %s checked: %s", Counted(report.blocks, "block", "blocks"),
+      HumanBytes(report.bytes), Counted(report.memories, "memory", "memories"),
+      Counted(report.edges, "edge", "edges"), report.findings.empty() ? "sound" : "damaged"));
 }
 
 }  // namespace

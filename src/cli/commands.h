@@ -34,7 +34,7 @@ struct Arguments {
   double seconds = 3;
   float amount = 0, below = 0;
   RecallOptions recall;  // whose defaults the command's are
-  bool json = false, payload = false, plain = false, kernels = false;
+  bool json = false, payload = false, plain = false, kernels = false, list = false;
   bool bidirectional = false, create_missing = false, in = false, explain = false, apply = false,
        edges = false;
 };
@@ -89,6 +89,8 @@ void EndProgressLine();
 // Prints a line, or bytes, to stdout. Errors: kInternal when stdout takes no more; see
 // IsReaderGone.
 absl::Status Print(std::string line);
+// One line of stderr, beside an answer: what it does not tell.
+void Note(std::string_view line);
 absl::Status WriteOutput(const void* bytes, std::size_t size);
 absl::Status FlushOutput();
 
@@ -102,6 +104,8 @@ std::string Visible(std::string_view text);
 
 // Returns: the beginning of it, at most `bytes`, made visible.
 std::string Beginning(std::string_view text, std::size_t bytes);
+// Returns: "1 edge", "2 edges".
+std::string Counted(std::uint64_t count, std::string_view one, std::string_view more);
 
 // Returns: "7 cat", the id and the first key, as people see them.
 std::string ShortName(const Record& record);

@@ -89,6 +89,11 @@ void EndProgressLine() {
   progress_line_open = false;
 }
 
+void Note(std::string_view line) {
+  EndProgressLine();
+  absl::FPrintF(stderr, "engram: %s\n", line);
+}
+
 absl::Status Print(std::string line) {
   EndProgressLine();
   line += '\n';
@@ -125,6 +130,10 @@ std::string Visible(std::string_view text) {
     }
   }
   return visible;
+}
+
+std::string Counted(std::uint64_t count, std::string_view one, std::string_view more) {
+  return absl::StrFormat("%d %s", count, count == 1 ? one : more);
 }
 
 std::string Beginning(std::string_view text, std::size_t bytes) {

@@ -171,13 +171,15 @@ absl::Status EdgeReader::ReadHeader() {
   const auto has = [this](Column column) {
     return std::find(columns_.begin(), columns_.end(), column) != columns_.end();
   };
-  if (has(Column::kFrom) == has(Column::kFromKey)) {
-    return Bad("the header needs one of the columns \"from\" and \"from_key\"");
-  }
-  if (has(Column::kTo) == has(Column::kToKey)) {
-    return Bad("the header needs one of the columns \"to\" and \"to_key\"");
-  }
-  return absl::OkStatus();
+  const auto check = [](bool id, bool key, const char* end) {
+    if (id != key) return absl::OkStatus();
+    return Bad(absl::StrFormat(id ? "the header names both \"%s\" and \"%s_key\"; an end is given "
+                                    "one way"
+                                  : "the header needs one of the columns \"%s\" and \"%s_key\"",
+                               end, end));
+  };
+  ENGRAM_RETURN_IF_ERROR(check(has(Column::kFrom), has(Column::kFromKey), "from"));
+  return check(has(Column::kTo), has(Column::kToKey), "to");
 }
 
 absl::StatusOr<EdgeLine> EdgeReader::ParseRow() const {

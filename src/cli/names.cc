@@ -43,7 +43,12 @@ absl::StatusOr<std::vector<Name>> ParseNames(std::string_view text) {
   std::vector<Name> names;
   for (const absl::string_view part : absl::StrSplit(View(text), by_tabs ? '\t' : ',')) {
     const absl::string_view kept = by_tabs ? part : absl::StripAsciiWhitespace(part);
-    ENGRAM_ASSIGN_OR_RETURN(names.emplace_back(), ParseName({kept.data(), kept.size()}));
+    auto name = ParseName({kept.data(), kept.size()});
+    if (!name.ok()) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "entry %d of the list: %s", names.size() + 1, std::string(name.status().message())));
+    }
+    names.push_back(*std::move(name));
   }
   return names;
 }

@@ -142,9 +142,12 @@ void AddRecall(CommandLine& line) {
 
   CLI::App* forget =
       AddStoreCommand(line, "forget", "count, or delete, memories that have faded", Forget);
-  AddNumber(forget, "--below", a.below, "strength below which a memory goes")->required();
+  AddNumber(forget, "--below", a.below, "strength below which a memory goes", kAboveZero<float>,
+            kMaxStrength)
+      ->required();
   AddStrength(forget, a);
   forget->add_flag("--apply", a.apply, "delete them; without it they are only counted");
+  forget->add_flag("--list", a.list, "show each of them, and its strength");
   AddDurability(forget, a, "what each batch survives; process unless said");
 }
 

@@ -38,6 +38,7 @@ std::vector<storage::Change> FadedOf(const Batch& batch, const engram_kernels& k
     change.kind = storage::Change::Kind::kForget;
     change.id = batch.ids[i];
     change.unused_since = &batch.uses[i];
+    if (options.faded) options.faded(change.id, values[i]);
   }
   return faded;
 }

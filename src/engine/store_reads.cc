@@ -96,6 +96,9 @@ absl::StatusOr<Record> StoreEngine::Read(const storage::View& view, MemoryId id,
   }
   ENGRAM_ASSIGN_OR_RETURN(record.payload, view.ReadPayload(id, verify));
   ENGRAM_ASSIGN_OR_RETURN(record.keys, view.ReadKeys(id, verify));
+  ENGRAM_ASSIGN_OR_RETURN(const storage::Strength strength, view.ReadStrength(id, verify));
+  record.strength = static_cast<float>(strength.value);
+  record.last_use_unix_seconds = strength.last_use;
   return record;
 }
 

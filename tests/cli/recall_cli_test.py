@@ -22,7 +22,7 @@ REFUSED = [
     ("blank.tsv", b"\n1\t2\n", ["line 1", 'column ""']),
     ("unknown.tsv", b"from\tto\tcolour\n1\t2\tred\n", ["line 1", "colour"]),
     ("twice.tsv", b"from\tto\tto\n1\t2\t2\n", ["line 1", "two columns", "to"]),
-    ("both.tsv", b"from\tfrom_key\tto\n1\ta\t2\n", ["line 1", "from_key"]),
+    ("both.tsv", b"from\tfrom_key\tto\n1\ta\t2\n", ["line 1", "both", "from_key"]),
     ("no_to.tsv", b"from\tweight\n1\t2\n", ["line 1", "to_key"]),
     ("narrow.tsv", b"from\tto\tweight\n1\t2\t1\n1\t2\n", ["line 3", "2 columns", "names 3"]),
     ("wide.tsv", b"from\tto\n1\t2\n\n1\t2\t3\n", ["line 4", "3 columns"]),
@@ -155,7 +155,8 @@ class LinkTest(Command):
         self.assertEqual((new, other), (8, 9))
         self.assertEqual([edge["to"] for edge in self.lines("neighbors", self.store, "--id", 5)],
                          [new])
-        self.assertEqual(self.answer("get", self.store, "--id", 5), {"id": 5, "payload": ""})
+        five = self.answer("get", self.store, "--id", 5)
+        self.assertEqual((five["id"], five["payload"], five["strength"]), (5, "", 1))
         self.assertEqual(self.answer("get", self.store, "--id", 1)["payload"], "the first")
 
     def test_no_id_is_left_for_a_new_key(self):
@@ -240,7 +241,7 @@ class LinkTest(Command):
         self.assertIn("link [", said)
         self.assertTrue(said.splitlines()[-1].startswith("100 edges linked"), said)
         self.assertRegex(self.ok("neighbors", self.store, "--id", 1),
-                         r"^kind of +1  2 2 cats +the second\n$")
+                         r"^type +weight  to +payload\nkind of +1  2 2 cats +the second\n$")
         self.assertEqual(self.ok("neighbors", self.store, "--id", 3), "no edges\n")
         self.assertEqual(self.lines("neighbors", self.store, "--id", 3), [])
         self.fails(1, "neighbors", self.store, "--id", 9, says="9")
@@ -290,6 +291,16 @@ class RecallTest(Command):
         self.assertIn("the third", text)
         self.assertRegex(text, r"memory +score +similarity +activation +strength +hops\n")
 
+    def test_a_hit_says_whether_activation_reached_it(self):
+        self.link("from\tto\n1\t2\n")
+        hits = {hit["id"]: hit for hit in self.recall("--named", "1", "-k", 9, "--seeds", 1,
+                                                      "--id", 1)["hits"]}
+        self.assertEqual(hits[1]["hops"], 0)
+        self.assertEqual((hits[2]["hops"], hits[2]["via"]), (1, 1))
+        for hit in hits.values():
+            if hit["activation"] == 0:
+                self.assertEqual((hit["hops"], hit["via"]), (None, None))
+
     def test_names_by_id_key_text_and_file(self):
         for named in ("one", "1", "=one", "1,one", " 1 , one "):
             said = self.recall("--named", named)
@@ -324,7 +335,7 @@ class RecallTest(Command):
         said = self.lines("recall", self.store, "--vectors", vectors, "--named", named)
         self.assertEqual([answer["named"] for answer in said], [[2], [1]])
         self.fails(1, "recall", self.store, "--vectors", vectors, "--named",
-                   self.write("n.txt", "1\n"), says=["n.txt has 1 lines", "2 cue vectors"])
+                   self.write("n.txt", "1\n"), says=["n.txt has 1 line, ", "2 cue vectors"])
         bad = self.write("bad.f16", struct.pack("<4e", 1, 0, float("nan"), 1))
         self.fails(1, "recall", self.store, "--vectors", bad, says=["bad.f16: row 1", "nan"])
 
@@ -333,7 +344,7 @@ class RecallTest(Command):
         cue = ["--vector", "[1,0.1]", "--seeds", 1, "--now", int(time.time())]
         self.assertEqual(self.recall(*cue, "--hops", 0)["info"]["steps"], 0)
         narrow = self.recall(*cue, "--types", "kind of", "--hops", 1, "--bare")
-        self.assertEqual({hit["id"] for hit in narrow["hits"] if hit["hops"] > 0}, {4})
+        self.assertEqual({hit["id"] for hit in narrow["hits"] if hit["hops"]}, {4})
         by_number = self.recall(*cue, "--types", "1", "--hops", 1, "--bare")
         self.assertEqual(by_number, narrow)
         self.assertNotIn(4, [hit["id"] for hit in self.recall(*cue)["hits"]])
@@ -433,6 +444,18 @@ class StrengthTest(Command):
         self.fails(2, "reinforce", self.store, "--id", 1, "--amount", "nan", says="--amount")
         self.assertEqual(self.strength(1, "--decay", "none"), before)
 
+    def test_an_answer_without_hits_says_why(self):
+        done = self.run_it("recall", self.store, "--text", "zebras graze")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"no word of --text", done.stderr)
+
+    def test_get_tells_strength_and_last_use(self):
+        self.ok("reinforce", self.store, "--id", 2, "--amount", 1.5, "--now", 5_000_000_000)
+        told = self.answer("get", self.store, "--id", 2)
+        self.assertEqual((told["strength"], told["last_use"]), (2.5, 5_000_000_000))
+        self.assertIn("strength 2.5, when it was last used, 2128-06-11T08:53:20Z",
+                      self.ok("get", self.store, "--id", 2))
+
     def test_forgetting_counts_first(self):
         self.link("from\tto\n1\t2\n2\t3\n1\t3\n")
         self.ok("reinforce", self.store, "--id", 2, "--amount", 1, "--now", 5_000_000_000)
@@ -443,13 +466,20 @@ class StrengthTest(Command):
         self.assertEqual(self.ok(*options),
                          "3 of 4 memories would be forgotten; --apply forgets them\n")
         self.assertEqual(self.answer("stats", self.store)["memories"], 4)
+        listed = self.lines(*options, "--list")
+        self.assertEqual([line["id"] for line in listed[:-1]], [1, 3, 4])
+        self.assertTrue(all(line["strength"] < 0.5 for line in listed[:-1]))
+        self.assertEqual(listed[-1]["forgotten"], 3)
+        self.assertRegex(self.ok(*options, "--list").splitlines()[0], r"^ *[0-9.e+-]+  1 .*the first")
         self.assertEqual(self.answer(*options, "--apply"),
                          {"memories": 4, "forgotten": 3, "applied": True})
         self.assertEqual(self.answer("get", self.store, "--key", "2 cats")["id"], 2)
         self.assertEqual(self.answer("stats", self.store)["memories"], 1)
         self.assertEqual(self.edges(), "")
-        self.assertIn("0 of 1 memories forgotten", self.ok(*options, "--apply"))
+        self.assertIn("0 of 1 memory forgotten", self.ok(*options, "--apply"))
         self.fails(2, "forget", self.store, says="--below")
+        for nothing in (0, -1):
+            self.fails(2, "forget", self.store, f"--below={nothing}", says="--below")
         self.fails(2, "forget", self.store, "--below", 1, "--half-life=-1", says="--half-life")
 
 
