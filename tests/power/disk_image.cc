@@ -116,7 +116,8 @@ void DiskImage::ApplySome(const std::vector<const Change*>& changes, std::mt1993
       bool& page_ended = ended[at / kPage];
       page_ended = page_ended || OneIn(odds, random) == mostly_kept;
       if (!page_ended) {
-        Overwrite(bytes, at, std::string_view(change->bytes).substr(at - change->offset, next - at));
+        Overwrite(bytes, at,
+                  std::string_view(change->bytes).substr(at - change->offset, next - at));
       }
       at = next;
     }

@@ -35,7 +35,9 @@ enum class Loss : std::uint8_t {
 class DiskImage {
  public:
   // The first `initial` changes count as synced.
-  DiskImage(Names names, std::size_t initial) : by_(names), initial_(initial) { files_[0].is_directory = true; }
+  DiskImage(Names names, std::size_t initial) : by_(names), initial_(initial) {
+    files_[0].is_directory = true;
+  }
 
   // Takes the next change of the record, which must outlive this.
   void Apply(const Change& change);
@@ -53,7 +55,7 @@ class DiskImage {
     bool is_directory = false;
     bool is_manifest = false;
     std::string synced = {};
-    std::map<std::string, int> names = {};  // those that are synced, of a directory
+    std::map<std::string, int> names = {};     // those that are synced, of a directory
     std::vector<const Change*> unsynced = {};  // writes and changes of size, in order
   };
   using Directories = std::map<int, std::map<std::string, int>>;
@@ -77,7 +79,7 @@ class DiskImage {
   const std::size_t initial_;
   std::size_t applied_ = 0;
   std::map<int, File> files_;
-  std::vector<const Change*> names_;   // changes of names that are not synced
+  std::vector<const Change*> names_;    // changes of names that are not synced
   const Change* last_write_ = nullptr;  // unsynced or not
   std::size_t unsynced_writes_ = 0;
 };

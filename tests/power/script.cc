@@ -195,7 +195,8 @@ bool CheckWhatIsLeft(const std::string& root, const History& history, const Boun
   EXPECT_TRUE(absent || history.Has(*model, least, bounds.begun))
       << "it has " << model->Summary() << "; expected " << history.Summary(least, bounds.begun);
   EXPECT_TRUE(!read_only_too || !seen.exists || seen == *model) << "a reader saw something else";
-  const bool less = absent ? bounds.acknowledged > 0 : !history.Has(*model, bounds.acknowledged, bounds.begun);
+  const bool less =
+      absent ? bounds.acknowledged > 0 : !history.Has(*model, bounds.acknowledged, bounds.begun);
   WriteOptions power;
   power.durability = Durability::kPower;
   const absl::Status put =

@@ -63,11 +63,11 @@ class History {
 
 // What must be there and what may be, as levels of the history.
 struct Bounds {
-  std::size_t power = 0;         // after power loss, at least
-  std::size_t process = 0;       // after the process died, at least
-  std::size_t acknowledged = 0;  // while it lives, at least
-  std::size_t begun = 0;         // at most
-  bool backup_made = false;      // the backup must be there
+  std::size_t power = 0;                          // after power loss, at least
+  std::size_t process = 0;                        // after the process died, at least
+  std::size_t acknowledged = 0;                   // while it lives, at least
+  std::size_t begun = 0;                          // at most
+  bool backup_made = false;                       // the backup must be there
   std::size_t backup_first = 1, backup_last = 0;  // what it may hold; nothing may be there yet
 };
 

@@ -243,7 +243,8 @@ std::vector<Step> Script() {
           Forget({30, 31}),
           Work("compact", [](Site& site) { return site.store->Compact({}); }),
           Put(21, Durability::kProcess),
-          Work("flush", [](Site& site) { return site.store->Flush(); }, Durability::kPower),
+          Work(
+              "flush", [](Site& site) { return site.store->Flush(); }, Durability::kPower),
           Put(22, Durability::kNone),
           BackupStep(),
           Write("reinforce", Durability::kProcess, reinforce),

@@ -30,8 +30,7 @@ ssize_t RealWrite(int descriptor, const void* bytes, std::size_t size,
                   std::optional<off_t> offset) {
   static const auto write = Next<ssize_t(int, const void*, std::size_t)>("write");
   static const auto at = Next<ssize_t(int, const void*, std::size_t, off_t)>("pwrite");
-  return offset.has_value() ? at(descriptor, bytes, size, *offset)
-                            : write(descriptor, bytes, size);
+  return offset.has_value() ? at(descriptor, bytes, size, *offset) : write(descriptor, bytes, size);
 }
 int RealSync(int descriptor, bool data_only) {
   static const auto data = Next<int(int)>("fdatasync");

@@ -38,11 +38,11 @@ struct Change {
 
 // Which call fails, of those that are counted while this is armed.
 struct Fault {
-  std::uint64_t at = 0;        // from 1
+  std::uint64_t at = 0;  // from 1
   int error = EIO;
-  bool stays = false;          // all after it fail as well
-  bool space_only = false;     // counts only calls that a full disk refuses
-  bool half_written = false;   // a write that fails has written half before
+  bool stays = false;         // all after it fail as well
+  bool space_only = false;    // counts only calls that a full disk refuses
+  bool half_written = false;  // a write that fails has written half before
 };
 
 // Thread-safe: calls come from the threads of RocksDB too, and are carried out one by one.
