@@ -9,8 +9,8 @@
 
 #include "tests/power/disk_image.h"
 #include "tests/power/places.h"
-#include "tests/power/store_model.h"
 #include "tests/power/script.h"
+#include "tests/power/store_model.h"
 #include "tests/power/watched_disk.h"
 #include "tests/support/temp_dir.h"
 
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kStride = 23;
+constexpr std::uint64_t kStride = 41;
 constexpr MemoryId kSafe = 2, kFirst = 6;
 
 absl::Status Put(Store& store, MemoryId id, Durability durability) {
