@@ -148,7 +148,8 @@ WriteBatch DeleteRange(MemoryId first, MemoryId end) {
 }
 
 Step Forget(std::vector<MemoryId> old) {
-  Step step{.name = "forget", .makes_safe = Durability::kProcess, .run = {}, .apply = {}};
+  // With nothing to forget it writes nothing, and so makes nothing safe.
+  Step step{.name = "forget", .makes_safe = Durability::kNone, .run = {}, .apply = {}};
   step.run = [](Site& site) {
     ForgetOptions options;
     options.strength_below = 0.5f;
