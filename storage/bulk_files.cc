@@ -13,6 +13,7 @@
 #include "storage/base/status.h"
 #include "storage/format/key_format.h"
 #include "storage/format/name_format.h"
+#include "storage/ingestion.h"
 
 namespace engram::storage {
 namespace {
@@ -185,7 +186,7 @@ absl::Status BulkFiles::Ingest() {
     }
     if (!arg.external_files.empty()) families.push_back(std::move(arg));
   }
-  return FromRocks(state_.database->db().IngestExternalFiles(families), "ingesting an import");
+  return FromRocks(IngestFiles(state_.database->db(), families), "ingesting an import");
 }
 
 }  // namespace engram::storage

@@ -30,6 +30,10 @@ absl::Status Broken(const absl::Status& status) {
 absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord commit,
                          rocksdb::WriteBatch& batch) {
   ENGRAM_RETURN_IF_ERROR(state.broken);
+  if (const absl::Status log = state.database->LogStatus(); !log.ok()) {
+    state.broken = Broken(log);
+    return state.broken;
+  }
   commit.batch = state.commit.batch + 1;
   commit.synced = state.database->synced();
   rocksdb::DB& db = state.database->db();
@@ -44,6 +48,7 @@ absl::Status WriteCommit(WriterState& state, Durability durability, CommitRecord
   }
   if (!status.ok()) {
     state.broken = Broken(status);
+    state.database->LogFailed(status);
     return status;
   }
   state.commit = commit;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_format.h"
 #include "rocksdb/convenience.h"
+#include "rocksdb/listener.h"
 #include "rocksdb/metadata.h"
 #include "storage/base/status.h"
 #include "storage/catalog.h"
@@ -128,6 +129,24 @@ std::unique_ptr<LogWatch> WatchOf(const LogExtent& extent) {
   return std::make_unique<LogWatch>(any ? extent.kept : std::numeric_limits<std::uint64_t>::max());
 }
 
+// After an error of the background only an open knows what is on the disk. RocksDB would try to
+// go on by itself, and ends the process where it finds what it did not expect.
+class ErrorWatch : public rocksdb::EventListener {
+ public:
+  explicit ErrorWatch(Database& database) : database_(database) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) override {
+    if (reason == rocksdb::BackgroundErrorReason::kCompaction) return;
+    database_.LogFailed(FromRocks(*status, "working on " + database_.path()));
+  }
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+
+ private:
+  Database& database_;
+};
+
 }  // namespace
 
 absl::Status UnfinishedCreation(std::string_view path) {
@@ -178,6 +197,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOpt
 absl::Status Database::Recover(const rocksdb::DBOptions& options, std::uint64_t cache_bytes) {
   rocksdb::DBOptions watched = options;
   watched.wal_filter = watch_.get();
+  if (!read_only_) watched.listeners.push_back(std::make_shared<ErrorWatch>(*this));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
   const auto families = Descriptors(cache_bytes);
@@ -309,9 +329,23 @@ absl::StatusOr<std::string> Database::Get(Family which, std::string_view key) co
   return value;
 }
 
+void Database::LogFailed(const absl::Status& status) {
+  absl::MutexLock lock(&log_mutex_);
+  log_status_.Update(status);
+}
+
+absl::Status Database::LogStatus() const {
+  absl::MutexLock lock(&log_mutex_);
+  return log_status_;
+}
+
 absl::Status Database::SyncLog() {
+  ENGRAM_RETURN_IF_ERROR(LogStatus());
   const std::uint64_t written = written_;
-  ENGRAM_RETURN_IF_ERROR(FromRocks(db_->FlushWAL(/*sync=*/true), "syncing the log of " + path_));
+  const absl::Status status =
+      FromRocks(db_->FlushWAL(/*sync=*/true), "syncing the log of " + path_);
+  LogFailed(status);
+  ENGRAM_RETURN_IF_ERROR(status);
   RaiseTo(synced_, written);
   return absl::OkStatus();
 }
@@ -322,6 +356,7 @@ void Database::Wrote(std::uint64_t batch, bool synced) {
 }
 
 absl::Status Database::FlushFamilies() {
+  ENGRAM_RETURN_IF_ERROR(LogStatus());
   const std::vector<rocksdb::ColumnFamilyHandle*> all(handles_.begin(), handles_.end());
   return FromRocks(db_->Flush(rocksdb::FlushOptions(), all), "flushing " + path_);
 }

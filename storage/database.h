@@ -14,6 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
@@ -58,6 +59,10 @@ class Database {
 
   // To be told of every batch once it is in the log: syncs vouch for the newest one.
   void Wrote(std::uint64_t batch, bool synced);
+  // To be told that a write of the log failed. RocksDB must not touch such a log again, it would
+  // end the process: from now on SyncLog() and FlushFamilies() answer with this.
+  void LogFailed(const absl::Status& status);
+  absl::Status LogStatus() const;
   // Returns: the newest batch that is known to survive power loss.
   std::uint64_t synced() const { return synced_; }
 
@@ -79,6 +84,8 @@ class Database {
   const std::string path_;
   const bool read_only_;
   std::atomic<std::uint64_t> written_{0}, synced_{0};
+  mutable absl::Mutex log_mutex_;
+  absl::Status log_status_ ABSL_GUARDED_BY(log_mutex_);
   std::unique_ptr<DirectoryLock> lock_;  // a writer's; it goes when RocksDB has let go of all
   std::unique_ptr<LogWatch> watch_;      // RocksDB keeps the pointer as long as the database
   std::unique_ptr<rocksdb::DB> db_;

@@ -13,6 +13,7 @@
 #include "storage/base/status.h"
 #include "storage/bulk_files.h"
 #include "storage/committer.h"
+#include "storage/ingestion.h"
 
 namespace engram::storage {
 namespace {
@@ -167,13 +168,14 @@ absl::Status Maintenance::Ingest(Family family, const std::vector<std::string>& 
   if (paths.empty()) return absl::OkStatus();
   // The files are durable at once; the log before them must not be less so.
   ENGRAM_RETURN_IF_ERROR(state_.database->SyncLog());
-  rocksdb::IngestExternalFileOptions options;
-  options.move_files = true;
-  options.write_global_seqno = false;
-  options.fail_if_not_bottommost_level = true;
-  return FromRocks(
-      state_.database->db().IngestExternalFile(state_.database->family(family), paths, options),
-      absl::StrFormat("ingesting %s", FamilyName(family)));
+  rocksdb::IngestExternalFileArg arg;
+  arg.column_family = state_.database->family(family);
+  arg.external_files = paths;
+  arg.options.move_files = true;
+  arg.options.write_global_seqno = false;
+  arg.options.fail_if_not_bottommost_level = true;
+  return FromRocks(IngestFiles(state_.database->db(), {arg}),
+                   absl::StrFormat("ingesting %s", FamilyName(family)));
 }
 
 absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,

@@ -12,8 +12,8 @@ namespace engram::testing {
 
 class TempDir {
  public:
-  TempDir() {
-    std::string pattern = ::testing::TempDir() + "engram-XXXXXX";
+  explicit TempDir(const std::string& parent = ::testing::TempDir()) {
+    std::string pattern = parent + "engram-XXXXXX";
     path_ = ::mkdtemp(pattern.data()) == nullptr ? "" : pattern;
   }
   ~TempDir() { std::filesystem::remove_all(path_); }

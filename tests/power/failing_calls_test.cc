@@ -1,0 +1,143 @@
+// Calls that fail: each call of a script, by itself or with all after it. ENGRAM_LONG=1 takes
+// every call, not every n-th.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "tests/power/disk_image.h"
+#include "tests/power/places.h"
+#include "tests/power/script.h"
+#include "tests/power/watched_disk.h"
+#include "tests/support/temp_dir.h"
+
+namespace engram::power {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kStride = 24;
+
+struct Kind {
+  const char* name;
+  Fault fault;
+};
+
+class FailingCalls : public ::testing::TestWithParam<Kind> {
+ protected:
+  // Runs the script with `fault`. Returns: how many calls were counted.
+  std::uint64_t RunWith(const Fault& fault);
+
+  void CheckPowerLoss(ScriptRun& run, std::size_t end);
+
+  const testing::TempDir dir_{Parent()};
+  WatchedDisk& disk_ = WatchedDisk::Get();
+  std::mt19937 random_{31};
+  std::uint64_t failed_calls_ = 0, failed_steps_ = 0, runs_ = 0;
+};
+
+std::uint64_t FailingCalls::RunWith(const Fault& fault) {
+  SCOPED_TRACE("call " + std::to_string(fault.at));
+  const std::string root = dir_ / "disk";
+  fs::create_directory(root);
+  disk_.Begin(root);
+  std::uint64_t counted = 0;
+  {
+    ScriptRun run(root);
+    disk_.Arm(fault);
+    failed_steps_ += run.Run();
+    counted = disk_.counted();
+    const std::size_t end = disk_.size();
+    const absl::Status closed = run.Close();
+    failed_calls_ += disk_.Disarm();
+    disk_.End();
+    EXPECT_TRUE(fault.error != ENOSPC || run.first_failure().ok() ||
+                absl::IsResourceExhausted(run.first_failure()))
+        << run.first_failure();
+    if (!HasFailure()) {
+      SCOPED_TRACE("space is back; closing said " + closed.ToString() + "; the first failure was " +
+                   run.first_failure().ToString());
+      const Bounds bounds = run.bounds();
+      CheckPowerLoss(run, end);
+      CheckWhatIsLeft(root, run.history(), bounds, bounds.process, /*read_only_too=*/false);
+    }
+  }
+  ++runs_;
+  if (!HasFailure()) fs::remove_all(root);
+  return counted;
+}
+
+// Power loss as well, before the store was closed.
+void FailingCalls::CheckPowerLoss(ScriptRun& run, std::size_t end) {
+  if (runs_ % 2 != 0 && !IsLong()) return;
+  DiskImage image(Names::kByJournal, disk_.initial());
+  for (std::size_t i = 0; i < end; ++i) image.Apply(disk_.changes()[i]);
+  const std::string left = dir_ / "left";
+  SCOPED_TRACE("power loss before it was closed");
+  image.Build(left, Loss::kAll, random_);
+  CheckWhatIsLeft(left, run.history(), run.bounds(), run.power_before_close(),
+                  /*read_only_too=*/false);
+  fs::remove_all(left);
+}
+
+TEST_P(FailingCalls, LoseNothingThatWasAcknowledged) {
+  const std::uint64_t calls = RunWith(Fault{.at = 0, .space_only = GetParam().fault.space_only});
+  ASSERT_FALSE(HasFailure());
+  ASSERT_EQ(failed_steps_, 0u);
+  const std::uint64_t stride = IsLong() ? 1 : kStride;
+  for (std::uint64_t at = 1; at <= calls && !HasFailure(); at += stride) {
+    Fault fault = GetParam().fault;
+    fault.at = at;
+    RunWith(fault);
+  }
+  std::printf("%s: %llu calls of the script, %llu runs, %llu calls and %llu steps failed\n",
+              GetParam().name, static_cast<unsigned long long>(calls),
+              static_cast<unsigned long long>(runs_),
+              static_cast<unsigned long long>(failed_calls_),
+              static_cast<unsigned long long>(failed_steps_));
+  EXPECT_GT(failed_steps_, 0u);
+}
+
+// RocksDB removes the files of an ingestion that failed, though a manifest that could not be
+// synced may name them.
+TEST(FailingSeal, LeavesAStoreThatOpens) {
+  WatchedDisk& disk = WatchedDisk::Get();
+  std::uint64_t at = 0, failed = 1;
+  while (failed > 0 && !::testing::Test::HasFailure()) {
+    SCOPED_TRACE("call " + std::to_string(++at) + " of the seal");
+    const testing::TempDir dir(Parent());
+    const std::string root = dir / "disk";
+    fs::create_directory(root);
+    disk.Begin(root);
+    auto store = Store::Open(ScriptOptions(), root + "/s");
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)->Put({}, 1, VectorOf(1), "one").ok());
+    disk.Arm(Fault{.at = at, .space_only = true});
+    const absl::Status sealed = (*store)->Seal();
+    failed = disk.Disarm();
+    EXPECT_TRUE(failed > 0 || sealed.ok()) << sealed;
+    store->reset();
+    disk.End();
+    store = Store::Open(ScriptOptions(), root + "/s");
+    ASSERT_TRUE(store.ok()) << store.status() << "; the seal said " << sealed;
+    EXPECT_EQ((*store)->Get({}, 1)->payload, "one");
+    EXPECT_TRUE((*store)->Verify({})->findings.empty());
+  }
+  EXPECT_GT(at, 5u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    By, FailingCalls,
+    ::testing::Values(
+        Kind{"ErrorOnce", {.error = EIO}},
+        Kind{"ErrorOnceHalfWritten", {.error = EIO, .space_only = true, .half_written = true}},
+        Kind{"ErrorsFromThenOn", {.error = EIO, .stays = true, .space_only = true}},
+        Kind{"FullOnce", {.error = ENOSPC, .space_only = true}},
+        Kind{"FullFromThenOn",
+             {.error = ENOSPC, .stays = true, .space_only = true, .half_written = true}}),
+    [](const auto& kind) { return std::string(kind.param.name); });
+
+}  // namespace
+}  // namespace engram::power
