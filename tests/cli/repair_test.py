@@ -82,6 +82,45 @@ class RepairTest(unittest.TestCase):
         self.repair(3)
         self.assertEqual(self.whole(self.into), self.before)
 
+    def test_a_damaged_table_costs_only_what_it_held(self):
+        whole = {json.loads(line)["id"]: line for line in self.before[0].splitlines()}
+        repaired = 0
+        for table in sorted(glob.glob(os.path.join(self.store, "*.sst"))):
+            with open(table, "rb") as file:
+                sound = file.read()
+            for damage in ("flip", "cut"):
+                damaged = bytearray(sound)
+                if damage == "flip":
+                    damaged[len(damaged) // 3] ^= 16
+                else:
+                    damaged = damaged[:len(damaged) // 2]
+                os.remove(table)
+                with open(table, "wb") as file:
+                    file.write(damaged)
+                with self.subTest(table=os.path.basename(table), damage=damage):
+                    before = self.bytes()
+                    result = run("repair", self.store, self.into, "--json")
+                    self.assertEqual(self.bytes(), before)
+                    if result.returncode == 1:  # the table with what the store is
+                        self.assertIn("what the store is cannot be read", result.stderr)
+                        continue
+                    repaired += 1
+                    report = json.loads(result.stdout)
+                    self.ok("verify", self.into)
+                    kept = [json.loads(line) for line in self.ok("export", self.into).splitlines()]
+                    self.assertEqual(len(kept) + report["lost_memories"], MEMORIES)
+                    for memory in kept:
+                        true = json.loads(whole[memory["id"]])
+                        for part in ("vector", "payload", "key", "keys"):
+                            if memory.get(part):
+                                self.assertEqual(memory[part], true[part])
+                        if memory != true:
+                            self.assertGreater(report["losses"], 0)
+                    shutil.rmtree(self.into)
+            with open(table, "wb") as file:
+                file.write(sound)
+        self.assertGreater(repaired, 4)
+
     def test_what_is_no_store(self):
         shutil.rmtree(self.store)
         os.mkdir(self.store)
