@@ -14,7 +14,13 @@ namespace engram::storage {
 void Salvage::ReadEdgeBlocks() {
   std::string value;
   const rocksdb::Status status = files_->Get(Family::kCatalog, kEdgeCatalogKey, &value);
-  if (status.IsNotFound()) return;
+  if (status.IsNotFound()) {
+    for (const auto& [key, column] : columns_.sound()) {
+      if (std::get<ColumnKind>(key) != ColumnKind::kEdgeOffset) continue;
+      return losses_.Add("the sealed edges are lost: their catalog is missing");
+    }
+    return;
+  }
   const auto catalog =
       status.ok() ? DecodeEdgeCatalog(value) : absl::DataLossError(status.ToString());
   if (!catalog.ok()) {
