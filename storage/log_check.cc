@@ -179,6 +179,15 @@ void LogWatch::Add(std::uint64_t number, std::optional<std::uint64_t> synced) {
 }
 
 absl::StatusOr<LogExtent> LogWatch::Judge(std::uint64_t in_tables, const std::string& path) const {
+  ENGRAM_ASSIGN_OR_RETURN(const LogExtent extent, Measure(in_tables, path));
+  if (!extent.has_gap() || extent.kept >= synced_) return extent;
+  return absl::DataLossError(absl::StrFormat(
+      "the log of %s is damaged: batch %d is missing, and all up to batch %d were synced", path,
+      extent.kept + 1, synced_));
+}
+
+absl::StatusOr<LogExtent> LogWatch::Measure(std::uint64_t in_tables,
+                                            const std::string& path) const {
   LogExtent extent{.in_tables = in_tables, .kept = in_tables};
   if (!runs_.empty()) extent.first = runs_.front().first;
   for (const Run& run : runs_) {
@@ -191,14 +200,13 @@ absl::StatusOr<LogExtent> LogWatch::Judge(std::uint64_t in_tables, const std::st
     if (joins) extent.kept = std::max(extent.kept, run.last);
     extent.last = run.last;
   }
-  if (!extent.has_gap() || extent.kept >= synced_) return extent;
-  return absl::DataLossError(absl::StrFormat(
-      "the log of %s is damaged: batch %d is missing, and all up to batch %d were synced", path,
-      extent.kept + 1, synced_));
+  return extent;
 }
 
-absl::StatusOr<LogExtent> CheckLog(const std::string& path) {
-  LogWatch watch(/*apply_to=*/0);
+namespace {
+
+// Returns: the newest batch in table files.
+absl::StatusOr<std::uint64_t> WatchLog(const std::string& path, LogWatch& watch) {
   const auto logs = std::make_shared<LogsReadInParts>(watch);
   const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(logs);
   rocksdb::DBOptions options = OpenOptions(/*read_only=*/true);
@@ -224,7 +232,21 @@ absl::StatusOr<LogExtent> CheckLog(const std::string& path) {
   ENGRAM_RETURN_IF_ERROR(format.status());
   ENGRAM_RETURN_IF_ERROR(CheckFormatVersion(path, std::max(*format, watch.format_version())));
   ENGRAM_RETURN_IF_ERROR(in_tables.status());
-  return watch.Judge(*in_tables, path);
+  return *in_tables;
+}
+
+}  // namespace
+
+absl::StatusOr<LogExtent> CheckLog(const std::string& path) {
+  LogWatch watch(/*apply_to=*/0);
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint64_t in_tables, WatchLog(path, watch));
+  return watch.Judge(in_tables, path);
+}
+
+absl::StatusOr<LogExtent> MeasureLog(const std::string& path) {
+  LogWatch watch(/*apply_to=*/0);
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint64_t in_tables, WatchLog(path, watch));
+  return watch.Measure(in_tables, path);
 }
 
 }  // namespace engram::storage

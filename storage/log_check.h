@@ -57,6 +57,8 @@ class LogWatch : public rocksdb::WalFilter {
   // Where `in_tables` is the newest batch of the table files. Returns: kDataLoss naming the
   // batch that is missing and was synced.
   absl::StatusOr<LogExtent> Judge(std::uint64_t in_tables, const std::string& path) const;
+  // As Judge, whatever was synced: a gap is no error.
+  absl::StatusOr<LogExtent> Measure(std::uint64_t in_tables, const std::string& path) const;
 
  private:
   // Batches that follow each other, all of them there.
@@ -78,6 +80,8 @@ class LogWatch : public rocksdb::WalFilter {
 // Errors: kDataLoss naming the batch that is missing; kFailedPrecondition for a newer format,
 // whose log is not ours to judge.
 absl::StatusOr<LogExtent> CheckLog(const std::string& path);
+// As CheckLog, for those who take what is left: a gap is no error.
+absl::StatusOr<LogExtent> MeasureLog(const std::string& path);
 
 }  // namespace engram::storage
 

@@ -316,6 +316,10 @@ struct VerifyOptions {
   ProgressCallback progress;
 };
 
+struct RepairOptions {
+  ProgressCallback progress;  // counts memories
+};
+
 struct BackupOptions {
   ProgressCallback progress;
 };

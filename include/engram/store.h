@@ -145,6 +145,17 @@ struct VerifyReport {
                                       // most 1,000, the last then says how many more
 };
 
+// What Repair() found.
+struct RepairReport {
+  std::uint64_t memories = 0;         // in the new store
+  std::uint64_t edges = 0;            // in the new store
+  std::uint64_t keys = 0;             // in the new store
+  std::uint64_t lost_memories = 0;    // known of, and nothing of them is left
+  std::uint64_t losses = 0;           // what is lost or damaged, memories and parts of them alike
+  std::vector<std::string> findings;  // one sentence each, naming id, or block, column and file;
+                                      // at most 1,000, the last then says how many more
+};
+
 // What Import() reads, one memory at a time.
 struct ImportRow {
   // Without an id: the one memory that some of `keys` name, of those that were imported before
@@ -198,6 +209,22 @@ class Store {
   // well. kFailedPrecondition when it is not a store;
   // kUnavailable when it is open; OK when there is nothing.
   static absl::Status Destroy(const std::string& path);
+
+  // Makes a new store in `into`, which must not exist, of what is sound in the damaged one;
+  // neither may `into`.repair, where it is made: it appears whole, or not at all. Nothing in
+  // `damaged` is changed, which no writer may have open.
+  //
+  // Kept are embeddings, payloads, keys, edges of which both ends are kept, names of edge types,
+  // strengths and last uses, bit for bit. A memory of which either embedding or payload is lost
+  // is kept with the other, and with its keys and edges. Codes, norms and rotations are made
+  // anew. A table file that is missing, damaged or not named any more costs what only it held.
+  // Where the log has a gap, what comes after it is lost.
+  //
+  // Errors: kNotFound without a directory there; kFailedPrecondition when it holds no store, or
+  // one of a newer format; kAlreadyExists; kDataLoss when nothing tells what the store is;
+  // kInvalidArgument when `into` lies in `damaged`; kCancelled.
+  static absl::StatusOr<RepairReport> Repair(const RepairOptions& options,
+                                             const std::string& damaged, const std::string& into);
 
   // Closes. Nothing that was promised is lost; errors of closing are: call
   // Close() to see them.

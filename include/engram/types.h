@@ -164,7 +164,8 @@ struct NamedInText {
 
 // How far a long call has come.
 struct Progress {
-  // "import", "check" (a dry run of it), "compact", "verify", "backup", "link" or "forget"
+  // "import", "check" (a dry run of it), "compact", "verify", "backup", "repair", "link" or
+  // "forget"
   std::string_view stage;
   std::uint64_t done = 0;
   std::uint64_t total = 0;  // same unit as `done` (rows, blocks or bytes); 0: unknown

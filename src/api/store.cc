@@ -12,4 +12,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options,
 
 absl::Status Store::Destroy(const std::string& path) { return storage::StoreFiles::Destroy(path); }
 
+absl::StatusOr<RepairReport> Store::Repair(const RepairOptions& options, const std::string& damaged,
+                                           const std::string& into) {
+  return engine::Repair(options, damaged, into);
+}
+
 }  // namespace engram

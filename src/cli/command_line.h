@@ -34,7 +34,7 @@ struct CommandLine {
 void AddWriting(CommandLine& line);  // create, import, put, delete
 void AddReading(CommandLine& line);  // get, search, export, bench
 void AddRecall(CommandLine& line);   // link, neighbors, recall, reinforce, forget
-void AddUpkeep(CommandLine& line);   // stats, verify, compact, backup, version
+void AddUpkeep(CommandLine& line);   // stats, verify, compact, backup, repair, version
 
 // What the groups share.
 CLI::App* AddCommand(CommandLine& line, const char* name, const char* what, Command command,

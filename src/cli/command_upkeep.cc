@@ -134,6 +134,29 @@ CommandResult Backup(const Arguments& arguments) {
   return 0;
 }
 
+CommandResult Repair(const Arguments& arguments) {
+  RepairOptions options;
+  options.progress = ProgressBar();
+  ENGRAM_ASSIGN_OR_RETURN(const RepairReport report,
+                          Store::Repair(options, arguments.store, arguments.directory));
+  absl::Status printed;
+  std::vector<std::string> findings;
+  for (const std::string& finding : report.findings) {
+    findings.push_back(Quoted(finding));
+    if (!arguments.json) printed.Update(Print(Visible(finding)));
+  }
+  printed.Update(Print(
+      arguments.json
+          ? absl::StrFormat("{\"memories\":%d,\"edges\":%d,\"keys\":%d,\"lost_memories\":%d,"
+                            "\"losses\":%d,\"findings\":[%s]}",
+                            report.memories, report.edges, report.keys, report.lost_memories,
+                            report.losses, absl::StrJoin(findings, ","))
+          : absl::StrFormat("%d memories, %d edges and %d keys kept; %d memories lost",
+                            report.memories, report.edges, report.keys, report.lost_memories)));
+  if (!IsReaderGone(printed)) ENGRAM_RETURN_IF_ERROR(printed);
+  return report.losses == 0 ? 0 : kExitDamage;
+}
+
 CommandResult ShowVersion(const Arguments& arguments) {
   std::string json = absl::StrFormat("{\"version\":%s,\"format\":%d,\"backend\":%s",
                                      Quoted(Version()), FormatVersion(), Quoted(BackendVersion()));

@@ -46,6 +46,7 @@ CommandResult Import(const Arguments& arguments);
 CommandResult Put(const Arguments& arguments);
 CommandResult Delete(const Arguments& arguments);
 CommandResult Compact(const Arguments& arguments);
+CommandResult Repair(const Arguments& arguments);
 CommandResult Backup(const Arguments& arguments);
 CommandResult Get(const Arguments& arguments);
 CommandResult Search(const Arguments& arguments);

@@ -12,6 +12,10 @@ void AddUpkeep(CommandLine& line) {
   CLI::App* backup =
       AddStoreCommand(line, "backup", "copy a store that no other process writes to", Backup);
   AddText(backup, "DIRECTORY", a.directory, "where to; must not exist")->required();
+  CLI::App* repair = AddStoreCommand(
+      line, "repair", "make a new store of what is sound in a damaged one; exit 3 means losses",
+      Repair);
+  AddText(repair, "INTO", a.directory, "where to; must not exist")->required();
   CLI::App* version = AddCommand(line, "version", "which library this is", ShowVersion);
   version->add_flag("--kernels", a.kernels, "list the compute kernels");
 }

@@ -19,6 +19,9 @@ namespace engram::engine {
 
 absl::Status CheckStoreOptions(const StoreOptions& options);
 
+absl::StatusOr<RepairReport> Repair(const RepairOptions& options, const std::string& damaged,
+                                    const std::string& into);
+
 class StoreEngine : public Store {
  public:
   static absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options,

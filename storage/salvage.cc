@@ -1,0 +1,214 @@
+#include "storage/salvage.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "absl/strings/str_format.h"
+#include "storage/base/status.h"
+#include "storage/salvage_walk.h"
+
+namespace engram::storage {
+
+absl::StatusOr<std::unique_ptr<Salvage>> Salvage::Open(const std::string& damaged,
+                                                       const std::string& scratch) {
+  std::unique_ptr<Salvage> salvage(new Salvage());
+  ENGRAM_ASSIGN_OR_RETURN(salvage->files_, SalvageFiles::Open(damaged, scratch, &salvage->losses_));
+  ENGRAM_RETURN_IF_ERROR(salvage->ReadMeta());
+  for (const std::string& table : salvage->files_->tables()) {
+    const absl::Status status = salvage->columns_.AddFile(table);
+    if (!status.ok()) salvage->losses_.Add(std::string(status.message()));
+  }
+  salvage->ReadBlocks();
+  salvage->ReadEdgeBlocks();
+  salvage->ReadTail();
+  salvage->ReadIds();
+  salvage->ReadKeys();
+  salvage->ListIds();
+  return salvage;
+}
+
+absl::Status Salvage::ReadMeta() {
+  std::string value;
+  const rocksdb::Status status = files_->Get(Family::kDefault, kMetaKey, &value);
+  if (!status.ok()) {
+    return absl::DataLossError("what the store is cannot be read: " + status.ToString());
+  }
+  ENGRAM_ASSIGN_OR_RETURN(meta_, DecodeStoreMeta(value));
+  return CheckFormatVersion("the damaged store", meta_.format_version);
+}
+
+void Salvage::Walk(Family family, std::string_view prefix,
+                   absl::FunctionRef<void(std::string_view, std::string_view)> visit) {
+  WalkSound(files_->db(), files_->family(family), prefix, visit, [&](const std::string& why) {
+    losses_.Add(absl::StrFormat("family %s: entries are lost: %s", FamilyName(family), why));
+  });
+}
+
+void Salvage::ReadBlocks() {
+  for (const auto& [key, column] : columns_.sound()) {
+    const auto& [generation, first, kind] = key;
+    if (kind == ColumnKind::kEmbedding) ReadBlock(generation, first, column);
+  }
+  for (const auto& damaged : columns_.damaged()) {
+    const BlockHeader& header = damaged.header;
+    losses_.Add(absl::StrFormat("block at row %d: column %s is damaged in %s", header.first_row,
+                                ColumnName(header.column), damaged.file));
+  }
+}
+
+void Salvage::ReadBlock(std::uint32_t generation, std::uint64_t first,
+                        const BlockColumn& embeddings) {
+  const BlockHeader& header = embeddings.header;
+  if (header.bytes_per_row != meta_.dimension * sizeof(float)) return;
+  const auto column = [&](ColumnKind kind) -> const char* {
+    const BlockColumn* found = columns_.Find(generation, first, kind);
+    const bool fits = found != nullptr && found->header.rows == header.rows &&
+                      found->header.bytes_per_row == BytesPerRow(kind, meta_.dimension);
+    return fits ? found->payload.data() : nullptr;
+  };
+  const auto* offsets = reinterpret_cast<const std::uint32_t*>(column(ColumnKind::kRowOffset));
+  const auto* ids = reinterpret_cast<const std::uint64_t*>(column(ColumnKind::kId));
+  const auto* nodes = reinterpret_cast<const std::uint32_t*>(column(ColumnKind::kNode));
+  if (header.rows != header.span && offsets == nullptr) {
+    return losses_.Add(absl::StrFormat("block at row %d: which rows it holds is lost", first));
+  }
+  for (std::uint32_t i = 0; i < header.rows; ++i) {
+    Row row;
+    row.embedding = reinterpret_cast<const float*>(embeddings.payload.data()) +
+                    std::size_t{i} * meta_.dimension;
+    row.has_id = ids != nullptr;
+    if (row.has_id) row.id = ids[i];
+    if (row.has_id && nodes != nullptr) nodes_.try_emplace(nodes[i], row.id);
+    Row& there = rows_[first + (offsets == nullptr ? i : offsets[i])];
+    if (there.embedding == nullptr || row.has_id) there = row;
+  }
+}
+
+void Salvage::ReadTail() {
+  Walk(Family::kTail, "", [&](std::string_view key, std::string_view value) {
+    if (!key.empty() && key[0] == kEventPrefix) return ReadEvents(key, value);
+    const auto number = DecodeRowKey(key);
+    const auto row = DecodeTailRow(value, meta_.dimension);
+    if (!number.has_value() || !row.ok()) return losses_.Add("a row of the tail is damaged");
+    std::vector<float>& embedding = tail_.emplace_back(meta_.dimension);
+    std::memcpy(embedding.data(), row->embedding.data(), row->embedding.size());
+    rows_[*number] = {embedding.data(), row->id, true};
+    nodes_.try_emplace(row->node, row->id);
+  });
+  Walk(Family::kTombstones, "", [&](std::string_view key, std::string_view) {
+    const auto row = DecodeRowKey(key);
+    if (row.has_value()) tombstones_.insert(*row);
+  });
+}
+
+void Salvage::ReadIds() {
+  const std::string heads(1, kHeadPrefix), nodes(1, kNodePrefix), types(1, kTypePrefix);
+  Walk(Family::kIds, heads, [&](std::string_view key, std::string_view value) {
+    const auto id = DecodeHeadKey(key);
+    const auto head = DecodeMemoryHead(value);
+    if (!id.has_value() || !head.ok()) return;
+    heads_[*id] = *head;
+    nodes_[head->node] = *id;
+  });
+  Walk(Family::kIds, nodes, [&](std::string_view key, std::string_view value) {
+    const auto node = DecodeNodeKey(key);
+    const auto id = DecodeId(value);
+    if (node.has_value() && id.ok()) nodes_.try_emplace(*node, *id);
+  });
+  Walk(Family::kCatalog, types, [&](std::string_view key, std::string_view value) {
+    if (DecodeEdgeType(value).ok()) types_.emplace_back(key, value);
+  });
+}
+
+void Salvage::ReadKeys() {
+  const std::string keys(1, kKeyPrefix), by_id(1, kIdKeysPrefix);
+  Walk(Family::kIds, keys, [&](std::string_view key, std::string_view value) {
+    const auto id = DecodeId(value);
+    if (id.ok()) keys_[*id].emplace_back(key.substr(1));
+  });
+  Walk(Family::kIds, by_id, [&](std::string_view key, std::string_view) {
+    const auto entry = DecodeIdKeysKey(key);
+    if (!entry.has_value()) return;
+    std::string value;
+    const rocksdb::Status named = files_->Get(Family::kIds, TextKey(entry->key), &value);
+    if (named.ok() || named.IsNotFound()) return;  // what it names, if anything, was read above
+    keys_[entry->id].emplace_back(entry->key);
+  });
+}
+
+void Salvage::ListIds() {
+  std::set<std::uint64_t> ids;
+  for (const auto& [id, head] : heads_) {
+    if (head.live) ids.insert(id);
+  }
+  for (const auto& [node, id] : nodes_) {
+    if (!heads_.contains(id)) ids.insert(id);
+  }
+  for (const auto& [number, row] : rows_) {
+    if (!row.has_id || heads_.contains(row.id) || tombstones_.contains(number)) continue;
+    ids.insert(row.id);
+    std::uint64_t& newest = newest_rows_.try_emplace(row.id, number).first->second;
+    newest = std::max(newest, number);
+  }
+  ids_.assign(ids.begin(), ids.end());
+}
+
+std::string Salvage::WhyNoRow(std::uint64_t row) const {
+  for (const auto& damaged : columns_.damaged()) {
+    const BlockHeader& header = damaged.header;
+    if (header.column != ColumnKind::kEmbedding || row < header.first_row) continue;
+    if (row - header.first_row >= header.span) continue;
+    return absl::StrFormat("block at row %d, column %s, in %s is damaged", header.first_row,
+                           ColumnName(header.column), damaged.file);
+  }
+  return "no sound block and no tail holds it";
+}
+
+std::string Salvage::ReadRecord(std::uint64_t id, RecordKind kind, std::string_view what) {
+  std::string value;
+  const rocksdb::Status status = files_->Get(Family::kRecords, RecordKey(id, kind), &value);
+  const bool whole =
+      kind == RecordKind::kPayload ? DecodePayload(value).ok() : DecodeStrength(value).ok();
+  if (status.ok() && whole) return value;
+  if (status.IsNotFound() && kind == RecordKind::kStrength) return "";
+  losses_.Add(absl::StrFormat("id %d: its %s is lost: %s", id, what,
+                              status.ok() ? "its record is damaged" : status.ToString()));
+  return "";
+}
+
+std::string Salvage::Record(std::uint64_t id, RecordKind kind) const {
+  std::string value;
+  const rocksdb::Status status = files_->Get(Family::kRecords, RecordKey(id, kind), &value);
+  const bool whole =
+      kind == RecordKind::kPayload ? DecodePayload(value).ok() : DecodeStrength(value).ok();
+  return status.ok() && whole ? value : "";
+}
+
+SalvagedMemory Salvage::Read(std::uint64_t id) {
+  SalvagedMemory memory;
+  const auto head = heads_.find(id);
+  const auto newest = newest_rows_.find(id);
+  std::uint64_t number = kNoRow;
+  if (head != heads_.end()) {
+    number = head->second.row;
+  } else {
+    if (newest != newest_rows_.end()) number = newest->second;
+    losses_.Add(absl::StrFormat("id %d: its head is lost", id));
+  }
+  const auto row = rows_.find(number);
+  if (row != rows_.end()) {
+    memory.vector = absl::MakeConstSpan(row->second.embedding, meta_.dimension);
+  } else if (number != kNoRow) {
+    losses_.Add(
+        absl::StrFormat("id %d: its embedding, row %d, is lost: %s", id, number, WhyNoRow(number)));
+  }
+  memory.payload = ReadRecord(id, RecordKind::kPayload, "payload");
+  memory.strength = ReadRecord(id, RecordKind::kStrength, "strength");
+  memory.lost = memory.vector.empty() && memory.payload.empty();
+  const auto keys = keys_.find(id);
+  if (keys != keys_.end()) memory.keys = keys->second;
+  return memory;
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,71 @@
+#include "storage/salvaged_columns.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr std::string_view kMagicBytes = "EBLK";
+constexpr std::size_t kMostBeforeValue = 64;  // of a table's data block
+
+}  // namespace
+
+SalvagedColumns::~SalvagedColumns() {
+  for (const auto& [address, size] : mapped_) ::munmap(address, size);
+}
+
+absl::Status SalvagedColumns::AddFile(const std::string& path) {
+  const auto failed = [&] {
+    return absl::InternalError(absl::StrFormat("reading %s: %s", path, std::strerror(errno)));
+  };
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return failed();
+  struct stat status {};
+  void* address = MAP_FAILED;
+  std::size_t size = 0;
+  if (::fstat(file, &status) == 0) {
+    size = static_cast<std::size_t>(status.st_size);
+    if (size > 0) address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
+  }
+  const absl::Status mapped = size > 0 && address == MAP_FAILED ? failed() : absl::OkStatus();
+  ::close(file);
+  if (!mapped.ok() || size == 0) return mapped;
+  mapped_.emplace_back(address, size);
+  Scan({static_cast<const char*>(address), size}, std::filesystem::path(path).filename());
+  return absl::OkStatus();
+}
+
+void SalvagedColumns::Scan(std::string_view bytes, const std::string& name) {
+  for (std::size_t at = 0; at + kTableBlockBytes <= bytes.size(); at += kTableBlockBytes) {
+    const std::size_t magic = bytes.substr(at, kMostBeforeValue).find(kMagicBytes);
+    if (magic == std::string_view::npos) continue;
+    const auto column = DecodeBlockColumn(bytes.substr(at + magic));
+    if (!column.ok()) continue;
+    const BlockHeader& header = column->header;
+    const auto address = reinterpret_cast<std::uintptr_t>(column->payload.data());
+    if (address % alignof(std::uint64_t) == 0 && CheckBlockPayload(*column).ok()) {
+      sound_.emplace(Key(header.generation, header.first_row, header.column), *column);
+    } else {
+      damaged_.push_back({header, name});
+    }
+  }
+}
+
+const BlockColumn* SalvagedColumns::Find(std::uint32_t generation, std::uint64_t first,
+                                         ColumnKind kind) const {
+  const auto found = sound_.find(Key(generation, first, kind));
+  return found == sound_.end() ? nullptr : &found->second;
+}
+
+}  // namespace engram::storage
