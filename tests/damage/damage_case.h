@@ -1,0 +1,48 @@
+// One damage: which file of a store, and what was done to its bytes. All of it follows from the
+// seed.
+#ifndef ENGRAM_TESTS_DAMAGE_DAMAGE_CASE_H_
+#define ENGRAM_TESTS_DAMAGE_DAMAGE_CASE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "storage/format/key_format.h"
+
+namespace engram::damage {
+
+// The payload of a column in a table file.
+struct Payload {
+  storage::ColumnKind column = storage::ColumnKind::kEmbedding;
+  std::uint64_t first_row = 0;
+  std::size_t header = 0, begin = 0, end = 0;
+};
+
+// The files of the store as it was, in memory.
+struct Pristine {
+  std::map<std::string, std::string> files;               // name -> bytes
+  std::map<std::string, std::vector<Payload>> payloads;   // of table files
+  std::map<std::string, std::vector<std::string>> kinds;  // kind -> names
+
+  static Pristine Read(const std::string& folder);
+};
+
+struct DamageCase {
+  std::string kind;  // of the file: "table", "log", ...
+  std::string name;
+  std::string what;                  // that was done, in words
+  std::string bytes;                 // of the file now
+  std::size_t changed = 0;           // the first byte that differs
+  bool same = false;                 // nothing differs
+  const Payload* flipped = nullptr;  // the payload in which one bit was flipped, and nothing else
+};
+DamageCase MakeCase(const Pristine& pristine, std::uint64_t seed);
+
+// A copy of the store in `to`: hard links but for the damaged file.
+void CopyDamaged(const Pristine& pristine, const std::string& from, const DamageCase& damage,
+                 const std::string& to);
+
+}  // namespace engram::damage
+
+#endif  // ENGRAM_TESTS_DAMAGE_DAMAGE_CASE_H_
