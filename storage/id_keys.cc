@@ -39,8 +39,7 @@ absl::StatusOr<std::vector<std::string>> ReadKeysOf(const Database& database,
   return Collect(*it, prefix, id);
 }
 
-IdKeysWalk::IdKeysWalk(const View& view, bool verify)
-    : it_(view.NewFamilyIterator(Family::kIds, verify)) {}
+IdKeysWalk::IdKeysWalk(const View& view) : it_(view.NewFamilyIterator(Family::kIds)) {}
 
 absl::StatusOr<std::vector<std::string>> IdKeysWalk::KeysOf(std::uint64_t id) {
   std::string prefix = IdKeysPrefix(id);

@@ -23,7 +23,7 @@ absl::StatusOr<std::vector<std::string>> ReadKeysOf(const Database& database,
 class IdKeysWalk {
  public:
   // `view` outlives it.
-  IdKeysWalk(const View& view, bool verify);
+  explicit IdKeysWalk(const View& view);
 
   absl::StatusOr<std::vector<std::string>> KeysOf(std::uint64_t id);
 

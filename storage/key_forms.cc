@@ -35,14 +35,13 @@ absl::Status FillKeyForms(WriterState& state) {
   return WriteCommit(state, Durability::kProcess, state.commit, batch);
 }
 
-KeyForms::KeyForms(const View& view, bool verify)
-    : view_(view), verify_(verify), it_(view.NewFamilyIterator(Family::kIds, verify)) {}
+KeyForms::KeyForms(const View& view) : view_(view), it_(view.NewFamilyIterator(Family::kIds)) {}
 
 absl::StatusOr<KeyForms::Found> KeyForms::Find(std::string_view form) const {
   Found found;
   const std::string whole = FormPrefix(form);
   for (it_->Seek(whole); it_->Valid() && it_->key().starts_with(whole); it_->Next()) {
-    const auto id = view_.FindKey(it_->key().ToStringView().substr(whole.size()), verify_);
+    const auto id = view_.FindKey(it_->key().ToStringView().substr(whole.size()));
     if (absl::IsNotFound(id.status())) continue;  // its key went, and it stayed
     ENGRAM_RETURN_IF_ERROR(id.status());
     found.whole = true;
@@ -63,7 +62,7 @@ absl::StatusOr<std::vector<std::pair<std::string, std::uint64_t>>> KeyForms::Key
   const std::string prefix = FormPrefix(form);
   for (it_->Seek(prefix); it_->Valid() && it_->key().starts_with(prefix); it_->Next()) {
     std::string key = it_->key().ToString().substr(prefix.size());
-    const auto id = view_.FindKey(key, verify_);
+    const auto id = view_.FindKey(key);
     if (absl::IsNotFound(id.status())) continue;
     ENGRAM_RETURN_IF_ERROR(id.status());
     keys.emplace_back(std::move(key), *id);

@@ -27,7 +27,7 @@ absl::Status FillKeyForms(WriterState& state);
 class KeyForms {
  public:
   // `view` outlives it.
-  KeyForms(const View& view, bool verify);
+  explicit KeyForms(const View& view);
 
   struct Found {
     bool whole = false;     // some key that is there has the form
@@ -41,7 +41,6 @@ class KeyForms {
 
  private:
   const View& view_;
-  const bool verify_;
   std::unique_ptr<rocksdb::Iterator> it_;
 };
 

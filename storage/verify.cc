@@ -81,7 +81,7 @@ class Verifier {
     for (const auto& [number, node] : nodes_) {
       if (!node.live) continue;
       ++report_.memories;
-      const absl::Status read = view_.ReadStrength(node.id, true).status();
+      const absl::Status read = view_.ReadStrength(node.id).status();
       if (!read.ok()) Find(std::string(read.message()));
       if (node.row != kNoRow) CheckRowOf(node);
     }

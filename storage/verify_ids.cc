@@ -20,7 +20,7 @@ NodeHeads IdsVerifier::Run() {
 }
 
 void IdsVerifier::Walk(Family family, std::string_view prefix, Visit visit) {
-  const std::unique_ptr<rocksdb::Iterator> it = view_.NewFamilyIterator(family, true);
+  const std::unique_ptr<rocksdb::Iterator> it = view_.NewFamilyIterator(family);
   const rocksdb::Slice begin(prefix.data(), prefix.size());
   for (it->Seek(begin); it->Valid() && it->key().starts_with(begin); it->Next()) {
     visit(it->key().ToStringView(), it->value().ToStringView());
@@ -86,13 +86,13 @@ void IdsVerifier::CheckNodes() {
 }
 
 bool IdsVerifier::Has(Family family, const std::string& key) {
-  const auto it = view_.NewFamilyIterator(family, true);
+  const auto it = view_.NewFamilyIterator(family);
   it->Seek(key);
   if (!it->status().ok()) find_("reading an entry: " + it->status().ToString());
   return it->Valid() && it->key() == rocksdb::Slice(key);
 }
 
-bool IdsVerifier::Lives(std::uint64_t id) { return view_.FindHead(id, /*verify=*/true).ok(); }
+bool IdsVerifier::Lives(std::uint64_t id) { return view_.FindHead(id).ok(); }
 
 void IdsVerifier::VisitForm(std::string_view entry) {
   const std::size_t end = entry.find('\0');
@@ -103,7 +103,7 @@ void IdsVerifier::VisitForm(std::string_view entry) {
   if (NormalForm(key) != form) {
     // Another version of Unicode may have made it; a key that is gone may leave it behind.
     other_forms_.emplace(key);
-  } else if (!view_.FindKey(key, /*verify=*/true).ok()) {
+  } else if (!view_.FindKey(key).ok()) {
     find_(absl::StrFormat("the form \"%s\" is of key \"%s\", which does not exist", form, key));
   }
 }
@@ -126,7 +126,7 @@ void IdsVerifier::VisitKey(std::string_view entry, std::string_view value) {
 void IdsVerifier::VisitIdKey(std::string_view entry) {
   const auto listed = DecodeIdKeysKey(entry);
   if (!listed.has_value()) return find_("the keys of an id are damaged");
-  const auto id = view_.FindKey(listed->key, /*verify=*/true);
+  const auto id = view_.FindKey(listed->key);
   if (id.ok() && *id == listed->id) return;
   find_(absl::StrFormat("id %d lists key \"%s\", which does not name it", listed->id, listed->key));
 }

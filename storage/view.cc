@@ -71,23 +71,21 @@ absl::Status View::ReadySlice(std::size_t i, bool verify) const {
   return verify ? blocks[i].Check() : blocks[i].usable();
 }
 
-rocksdb::ReadOptions View::Options(bool verify) const {
+rocksdb::ReadOptions View::Options() const {
   rocksdb::ReadOptions options;
   options.snapshot = snapshot_;
-  options.verify_checksums = verify;
   return options;
 }
 
-absl::StatusOr<MemoryHead> View::FindHead(std::uint64_t id, bool verify) const {
-  ENGRAM_ASSIGN_OR_RETURN(const auto heads, FindHeads({&id, 1}, verify));
+absl::StatusOr<MemoryHead> View::FindHead(std::uint64_t id) const {
+  ENGRAM_ASSIGN_OR_RETURN(const auto heads, FindHeads({&id, 1}));
   return heads[0];
 }
 
-absl::StatusOr<std::vector<MemoryHead>> View::FindHeads(absl::Span<const std::uint64_t> ids,
-                                                        bool verify) const {
+absl::StatusOr<std::vector<MemoryHead>> View::FindHeads(absl::Span<const std::uint64_t> ids) const {
   std::vector<std::string> keys;
   for (const std::uint64_t id : ids) keys.push_back(HeadKey(id));
-  const FoundValues found(*parts_.database, Options(verify), Family::kIds, keys);
+  const FoundValues found(*parts_.database, Options(), Family::kIds, keys);
   std::vector<MemoryHead> heads;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (found.status(i).IsNotFound()) return NoSuchId(ids[i]);
@@ -102,27 +100,27 @@ absl::StatusOr<std::vector<MemoryHead>> View::FindHeads(absl::Span<const std::ui
   return heads;
 }
 
-absl::StatusOr<std::string> View::ReadPayload(std::uint64_t id, bool verify) const {
+absl::StatusOr<std::string> View::ReadPayload(std::uint64_t id) const {
   std::string value;
   ENGRAM_ASSIGN_OR_RETURN(const PayloadRecord record,
-                          ReadPayloadOf(*parts_.database, Options(verify), id, &value));
+                          ReadPayloadOf(*parts_.database, Options(), id, &value));
   return std::string(record.payload);
 }
 
-absl::StatusOr<Strength> View::ReadStrength(std::uint64_t id, bool verify) const {
-  ENGRAM_ASSIGN_OR_RETURN(const auto strengths, ReadStrengths({&id, 1}, verify));
+absl::StatusOr<Strength> View::ReadStrength(std::uint64_t id) const {
+  ENGRAM_ASSIGN_OR_RETURN(const auto strengths, ReadStrengths({&id, 1}));
   return strengths[0];
 }
 
-absl::StatusOr<std::vector<Strength>> View::ReadStrengths(absl::Span<const std::uint64_t> ids,
-                                                          bool verify) const {
-  return ReadStrengthsOf(*parts_.database, Options(verify), ids);
+absl::StatusOr<std::vector<Strength>> View::ReadStrengths(
+    absl::Span<const std::uint64_t> ids) const {
+  return ReadStrengthsOf(*parts_.database, Options(), ids);
 }
 
-absl::StatusOr<std::uint64_t> View::FindIdOfNode(std::uint32_t node, bool verify) const {
+absl::StatusOr<std::uint64_t> View::FindIdOfNode(std::uint32_t node) const {
   std::string value;
   const rocksdb::Status status = parts_.database->db().Get(
-      Options(verify), parts_.database->family(Family::kIds), NodeKey(node), &value);
+      Options(), parts_.database->family(Family::kIds), NodeKey(node), &value);
   if (status.IsNotFound()) {
     return absl::DataLossError(absl::StrFormat("the id of node %d is missing", node));
   }
@@ -130,14 +128,14 @@ absl::StatusOr<std::uint64_t> View::FindIdOfNode(std::uint32_t node, bool verify
   return DecodeId(value);
 }
 
-absl::StatusOr<std::vector<std::string>> View::ReadKeys(std::uint64_t id, bool verify) const {
-  return ReadKeysOf(*parts_.database, Options(verify), id);
+absl::StatusOr<std::vector<std::string>> View::ReadKeys(std::uint64_t id) const {
+  return ReadKeysOf(*parts_.database, Options(), id);
 }
 
-absl::StatusOr<std::uint64_t> View::FindKey(std::string_view key, bool verify) const {
+absl::StatusOr<std::uint64_t> View::FindKey(std::string_view key) const {
   std::string value;
   const rocksdb::Status status = parts_.database->db().Get(
-      Options(verify), parts_.database->family(Family::kIds), TextKey(key), &value);
+      Options(), parts_.database->family(Family::kIds), TextKey(key), &value);
   if (status.IsNotFound()) {
     return absl::NotFoundError(absl::StrFormat("there is no memory with key \"%s\"", key));
   }
@@ -189,8 +187,8 @@ absl::StatusOr<std::shared_ptr<const EdgeGraph>> View::Edges(bool verify) const 
   return edges_;
 }
 
-absl::StatusOr<EdgeTypeNames> View::ReadEdgeTypes(bool verify) const {
-  return storage::ReadEdgeTypes(*parts_.database, Options(verify));
+absl::StatusOr<EdgeTypeNames> View::ReadEdgeTypes() const {
+  return storage::ReadEdgeTypes(*parts_.database, Options());
 }
 
 absl::StatusOr<std::shared_ptr<const NodeRows>> View::Rows(bool verify) const {
@@ -219,9 +217,9 @@ std::uint64_t View::RocksHeapBytes() const {
   return total;
 }
 
-std::unique_ptr<rocksdb::Iterator> View::NewFamilyIterator(Family family, bool verify) const {
+std::unique_ptr<rocksdb::Iterator> View::NewFamilyIterator(Family family) const {
   return std::unique_ptr<rocksdb::Iterator>(
-      parts_.database->db().NewIterator(Options(verify), parts_.database->family(family)));
+      parts_.database->db().NewIterator(Options(), parts_.database->family(family)));
 }
 
 }  // namespace engram::storage

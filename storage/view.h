@@ -82,19 +82,17 @@ class View {
   const TailView& tail() const { return parts_.tail; }
 
   // Returns: the memory's head if it lives, kNotFound naming the id if not.
-  absl::StatusOr<MemoryHead> FindHead(std::uint64_t id, bool verify) const;
+  absl::StatusOr<MemoryHead> FindHead(std::uint64_t id) const;
   // As FindHead for each, together.
-  absl::StatusOr<std::vector<MemoryHead>> FindHeads(absl::Span<const std::uint64_t> ids,
-                                                    bool verify) const;
-  absl::StatusOr<std::string> ReadPayload(std::uint64_t id, bool verify) const;
+  absl::StatusOr<std::vector<MemoryHead>> FindHeads(absl::Span<const std::uint64_t> ids) const;
+  absl::StatusOr<std::string> ReadPayload(std::uint64_t id) const;
   // Returns: the id that has `node`, living or not.
-  absl::StatusOr<std::uint64_t> FindIdOfNode(std::uint32_t node, bool verify) const;
+  absl::StatusOr<std::uint64_t> FindIdOfNode(std::uint32_t node) const;
   // Returns: 1 and what reinforcement added, and the last use.
-  absl::StatusOr<Strength> ReadStrength(std::uint64_t id, bool verify) const;
-  absl::StatusOr<std::vector<Strength>> ReadStrengths(absl::Span<const std::uint64_t> ids,
-                                                      bool verify) const;
-  absl::StatusOr<std::vector<std::string>> ReadKeys(std::uint64_t id, bool verify) const;
-  absl::StatusOr<std::uint64_t> FindKey(std::string_view key, bool verify) const;
+  absl::StatusOr<Strength> ReadStrength(std::uint64_t id) const;
+  absl::StatusOr<std::vector<Strength>> ReadStrengths(absl::Span<const std::uint64_t> ids) const;
+  absl::StatusOr<std::vector<std::string>> ReadKeys(std::uint64_t id) const;
+  absl::StatusOr<std::uint64_t> FindKey(std::string_view key) const;
 
   // Returns: the embedding of a live row, valid as long as the view. Errors:
   // kDataLoss when no block or tail chunk holds the row, or its block is damaged.
@@ -109,7 +107,7 @@ class View {
   absl::StatusOr<std::shared_ptr<const EdgeGraph>> Edges(bool verify) const;
   // Returns: which row each node has. Made at the first call. Errors: as ReadySlice.
   absl::StatusOr<std::shared_ptr<const NodeRows>> Rows(bool verify) const;
-  absl::StatusOr<EdgeTypeNames> ReadEdgeTypes(bool verify) const;
+  absl::StatusOr<EdgeTypeNames> ReadEdgeTypes() const;
   std::uint64_t edge_changes() const { return parts_.edge_log.end() - parts_.edge_log.first(); }
   const MappedEdges& sealed_edges() const { return *parts_.edges; }
 
@@ -119,10 +117,12 @@ class View {
   std::uint64_t RocksHeapBytes() const;
 
   // An iterator over `family` at this moment.
-  std::unique_ptr<rocksdb::Iterator> NewFamilyIterator(Family family, bool verify) const;
+  std::unique_ptr<rocksdb::Iterator> NewFamilyIterator(Family family) const;
 
  private:
-  rocksdb::ReadOptions Options(bool verify) const;
+  // RocksDB compares the checksums of what it reads, always: it believes what it has not
+  // checked, and may end the process over it.
+  rocksdb::ReadOptions Options() const;
   // Returns: where a row is, dead or not. Index 0 of a block that cannot be read.
   std::optional<RowPlace> PlaceOf(std::uint64_t row) const;
 

@@ -104,9 +104,9 @@ struct ReadOptions {
   // Default: null.
   std::shared_ptr<const Snapshot> snapshot;
 
-  // Check the checksum of every block when this process first touches it, and
-  // of every record read. False skips both, and SearchInfo::exact is then
-  // false. Default: true.
+  // Check the checksum of every block, and of the sealed edges, when this process first touches
+  // them. False skips that, and SearchInfo::exact is then false; records, ids and keys are
+  // checked whatever it is. Default: true.
   bool verify_checksums = true;
 };
 

@@ -64,7 +64,7 @@ absl::StatusOr<MemoryId> NodeIds::Id(std::uint32_t node) const {
     ENGRAM_RETURN_IF_ERROR(view_->ReadySlice(place->slice, verify_));
     return view_->slice(place->slice).ids[place->index];
   }
-  return view_->FindIdOfNode(node, verify_);
+  return view_->FindIdOfNode(node);
 }
 
 absl::StatusOr<std::vector<Recalled>> MostActive(const recall::Spreading& spreading,

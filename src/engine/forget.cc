@@ -72,15 +72,14 @@ absl::StatusOr<ForgetReport> StoreEngine::Forget(const ForgetOptions& options) {
     return absl::CancelledError(absl::StrFormat("forgetting was cancelled after %d of %d memories",
                                                 report.memories, view->memories()));
   };
-  const auto it = view->NewFamilyIterator(storage::Family::kIds, /*verify=*/true);
+  const auto it = view->NewFamilyIterator(storage::Family::kIds);
   for (it->Seek(storage::HeadKey(0)); it->Valid(); it->Next()) {
     const auto id = storage::DecodeHeadKey(it->key().ToStringView());
     if (!id.has_value()) break;  // past the heads
     ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head,
                             storage::DecodeMemoryHead(it->value().ToStringView()));
     if (!head.live) continue;
-    ENGRAM_ASSIGN_OR_RETURN(const storage::Strength strength,
-                            view->ReadStrength(*id, /*verify=*/true));
+    ENGRAM_ASSIGN_OR_RETURN(const storage::Strength strength, view->ReadStrength(*id));
     batch.ids.push_back(*id);
     batch.uses.push_back({.head = head, .strength = strength});
     if (batch.ids.size() == kBatch) ENGRAM_RETURN_IF_ERROR(finish_batch());

@@ -68,7 +68,7 @@ class RecallRun {
     std::vector<float> scores;
     std::vector<std::uint64_t> ids;
     for (const Hit& hit : similar_) ids.push_back(hit.id);
-    ENGRAM_ASSIGN_OR_RETURN(const auto heads, input_.view.FindHeads(ids, verify_));
+    ENGRAM_ASSIGN_OR_RETURN(const auto heads, input_.view.FindHeads(ids));
     for (const storage::MemoryHead& head : heads) similar_nodes_.push_back(head.node);
     const std::size_t similar = std::min<std::size_t>(similar_.size(), options_.seeds.k);
     for (std::size_t i = 0; i < similar; ++i) {
@@ -81,7 +81,7 @@ class RecallRun {
     std::vector<MemoryId> named(options_.named.begin(), options_.named.end());
     std::sort(named.begin(), named.end());
     named.erase(std::unique(named.begin(), named.end()), named.end());
-    ENGRAM_ASSIGN_OR_RETURN(const auto named_heads, input_.view.FindHeads(named, verify_));
+    ENGRAM_ASSIGN_OR_RETURN(const auto named_heads, input_.view.FindHeads(named));
     for (const storage::MemoryHead& head : named_heads) {
       seeds.push_back(
           {.node = head.node,
@@ -253,7 +253,7 @@ class RecallRun {
     ids.reserve(scored.size());
     for (const Scored& one : scored) ids.push_back(one.memory.id);
     ENGRAM_ASSIGN_OR_RETURN(const std::vector<storage::Strength> strengths,
-                            input_.view.ReadStrengths(ids, verify_));
+                            input_.view.ReadStrengths(ids));
     const std::vector<float> values =
         recall::StrengthsAt(input_.kernels, options_.strength, input_.now, strengths);
     for (std::size_t i = 0; i < scored.size(); ++i) scored[i].memory.strength = values[i];

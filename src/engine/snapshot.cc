@@ -12,8 +12,8 @@ ViewIterator::ViewIterator(std::shared_ptr<const storage::View> view,
                            std::unique_ptr<Holds::Hold> hold, bool verify, absl::Status error)
     : hold_(std::move(hold)), view_(std::move(view)), verify_(verify), status_(std::move(error)) {
   if (!status_.ok()) return;
-  heads_ = view_->NewFamilyIterator(Family::kIds, verify_);
-  keys_walk_.emplace(*view_, verify_);
+  heads_ = view_->NewFamilyIterator(Family::kIds);
+  keys_walk_.emplace(*view_);
   Seek(0);
 }
 
@@ -51,7 +51,7 @@ absl::Status ViewIterator::Read(const storage::MemoryHead& head) {
   if (head.row != storage::kNoRow) {
     ENGRAM_ASSIGN_OR_RETURN(vector_, view_->FindEmbedding(head.row, verify_));
   }
-  ENGRAM_ASSIGN_OR_RETURN(payload_, view_->ReadPayload(id_, verify_));
+  ENGRAM_ASSIGN_OR_RETURN(payload_, view_->ReadPayload(id_));
   ENGRAM_ASSIGN_OR_RETURN(keys_, keys_walk_->KeysOf(id_));
   return absl::OkStatus();
 }

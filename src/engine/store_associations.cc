@@ -48,7 +48,7 @@ absl::StatusOr<std::vector<std::pair<std::uint32_t, std::string>>> StoreEngine::
     const ReadOptions& options) const {
   ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginCall());
   ENGRAM_ASSIGN_OR_RETURN(const auto view, ViewFor(options));
-  return view->ReadEdgeTypes(options.verify_checksums);
+  return view->ReadEdgeTypes();
 }
 
 absl::StatusOr<std::vector<Edge>> StoreEngine::Neighbors(const ReadOptions& options, MemoryId id,
@@ -56,7 +56,7 @@ absl::StatusOr<std::vector<Edge>> StoreEngine::Neighbors(const ReadOptions& opti
   ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginCall());
   ENGRAM_ASSIGN_OR_RETURN(const auto view, ViewFor(options));
   const bool verify = options.verify_checksums;
-  ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head, view->FindHead(id, verify));
+  ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head, view->FindHead(id));
   ENGRAM_ASSIGN_OR_RETURN(const auto graph, view->Edges(verify));
   ENGRAM_ASSIGN_OR_RETURN(const NodeIds ids, NodeIds::Of(*view, verify));
   std::vector<Edge> edges;
@@ -99,7 +99,7 @@ absl::StatusOr<SpreadResults> StoreEngine::Spread(const SpreadOptions& options,
                           "negative",
                           i, seeds[i].id, activation));
     }
-    ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head, view->FindHead(seeds[i].id, verify));
+    ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head, view->FindHead(seeds[i].id));
     nodes.push_back({.node = head.node, .activation = activation});
   }
   ENGRAM_ASSIGN_OR_RETURN(const auto graph, view->Edges(verify));
@@ -140,7 +140,7 @@ absl::StatusOr<std::vector<NamedInText>> StoreEngine::FindNamed(const ReadOption
                                                                 std::string_view text) const {
   ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginCall());
   ENGRAM_ASSIGN_OR_RETURN(const auto view, ViewFor(options));
-  const storage::KeyForms forms(*view, options.verify_checksums);
+  const storage::KeyForms forms(*view);
   const auto look_up = [&](std::string_view form) -> absl::StatusOr<recall::NameFound> {
     ENGRAM_ASSIGN_OR_RETURN(const storage::KeyForms::Found found, forms.Find(form));
     return recall::NameFound{.whole = found.whole, .may_grow = found.may_grow};

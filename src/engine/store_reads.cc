@@ -87,16 +87,16 @@ absl::StatusOr<std::unique_ptr<Store>> StoreEngine::Open(const StoreOptions& opt
 
 absl::StatusOr<Record> StoreEngine::Read(const storage::View& view, MemoryId id,
                                          bool verify) const {
-  ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head, view.FindHead(id, verify));
+  ENGRAM_ASSIGN_OR_RETURN(const storage::MemoryHead head, view.FindHead(id));
   Record record;
   record.id = id;
   if (head.row != storage::kNoRow) {
     ENGRAM_ASSIGN_OR_RETURN(const auto vector, view.FindEmbedding(head.row, verify));
     record.vector.assign(vector.begin(), vector.end());
   }
-  ENGRAM_ASSIGN_OR_RETURN(record.payload, view.ReadPayload(id, verify));
-  ENGRAM_ASSIGN_OR_RETURN(record.keys, view.ReadKeys(id, verify));
-  ENGRAM_ASSIGN_OR_RETURN(const storage::Strength strength, view.ReadStrength(id, verify));
+  ENGRAM_ASSIGN_OR_RETURN(record.payload, view.ReadPayload(id));
+  ENGRAM_ASSIGN_OR_RETURN(record.keys, view.ReadKeys(id));
+  ENGRAM_ASSIGN_OR_RETURN(const storage::Strength strength, view.ReadStrength(id));
   record.strength = static_cast<float>(strength.value);
   record.last_use_unix_seconds = strength.last_use;
   return record;
@@ -124,7 +124,7 @@ absl::StatusOr<MemoryId> StoreEngine::IdForKey(const ReadOptions& options,
                                                std::string_view key) const {
   ENGRAM_ASSIGN_OR_RETURN(const auto hold, BeginCall());
   ENGRAM_ASSIGN_OR_RETURN(const auto view, ViewFor(options));
-  return view->FindKey(key, options.verify_checksums);
+  return view->FindKey(key);
 }
 
 absl::Status StoreEngine::CheckSearch(const SearchOptions& options) const {

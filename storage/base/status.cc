@@ -10,6 +10,15 @@
 namespace engram::storage {
 namespace {
 
+// Returns: whether `text` says that a file is missing that was to be read, and so one that another
+// file names.
+bool TellsOfMissingFile(const std::string& text) {
+  return text.find("No such file or directory") != std::string::npos &&
+         (text.find("for sequentially reading") != std::string::npos ||
+          text.find("for random read") != std::string::npos ||
+          text.find("while stat a file for size") != std::string::npos);
+}
+
 absl::StatusCode CodeOf(const rocksdb::Status& status) {
   if (status.IsCorruption()) return absl::StatusCode::kDataLoss;
   if (status.IsNotFound()) return absl::StatusCode::kNotFound;
@@ -22,8 +31,8 @@ absl::StatusCode CodeOf(const rocksdb::Status& status) {
     // RocksDB keeps no errno for these; its message ends with strerror's text.
     const std::string text = status.ToString();
     if (text.find("larger than file length") != std::string::npos ||
-        text.find("while mmap file for read") != std::string::npos) {
-      return absl::StatusCode::kDataLoss;  // a table file that is cut off, or empty
+        text.find("while mmap file for read") != std::string::npos || TellsOfMissingFile(text)) {
+      return absl::StatusCode::kDataLoss;  // a table file that is cut off, empty or not there
     }
     if (text.find("Permission denied") != std::string::npos ||
         text.find("Read-only file system") != std::string::npos) {

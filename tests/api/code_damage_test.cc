@@ -327,6 +327,37 @@ TEST_P(CodeDamage, AFlippedBitOfAHeaderIsDataLoss) {
   ExpectTruth(*Open());
 }
 
+// RocksDB finds a column by what stands before and behind it, and would believe that.
+TEST_P(CodeDamage, AFlippedBitAroundAColumnIsDataLoss) {
+  Table table(path_);
+  int losses = 0;
+  const auto flip = [&](std::size_t at) {
+    SCOPED_TRACE(at);
+    table.Flip(at, static_cast<int>(Below(8)));
+    StoreOptions options;
+    options.read_only = true;
+    const auto store = Store::Open(options, path_);
+    // Where it opens, the column has another key, or it was a zero between columns.
+    const absl::Status status = store.ok() ? Search(**store, true).status() : store.status();
+    if (status.ok()) {
+      ExpectTruth(**store);
+    } else {
+      ++losses;
+      EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status;
+    }
+    table.Restore(at, at + 1);
+  };
+  constexpr std::size_t kBefore = 28, kBehind = 9;
+  for (const Place& place : table.places()) {
+    for (std::size_t i = 1; i <= std::min(kBefore, place.at) && !HasFailure(); ++i) {
+      flip(place.at - i);
+    }
+    for (std::size_t i = 0; i < kBehind && !HasFailure(); ++i) flip(place.end() + i);
+  }
+  EXPECT_GE(losses, static_cast<int>(table.places().size() * 36));
+  ExpectTruth(*Open());
+}
+
 TEST_P(CodeDamage, AFlippedBitThatIsOfNothingChangesNothing) {
   Table table(path_);
   for (const Place& place : table.OfCodes()) {

@@ -30,6 +30,17 @@ TEST(Status, ATableFileThatIsCutOffIsDamage) {
   EXPECT_FALSE(absl::IsDataLoss(FromRocks(rocksdb::Status::IOError("5.sst"), "opening s")));
 }
 
+TEST(Status, AFileThatIsMissingIsDamageWhereItIsToBeRead) {
+  const auto code = [](const char* said) {
+    return FromRocks(rocksdb::Status::IOError(said, "No such file or directory"), "opening s")
+        .code();
+  };
+  EXPECT_EQ(code("While opening a file for sequentially reading: MANIFEST-9"),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code("While open a file for random read: 5.sst"), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code("while open a file for appending: 5.sst"), absl::StatusCode::kInternal);
+}
+
 TEST(Status, IsOneLine) {
   const auto text = [](const rocksdb::Status& status) {
     return std::string(FromRocks(status, "opening s").message());

@@ -1,0 +1,19 @@
+// Whether the columns of a store's table files lie where RocksDB will look for them. Their
+// checksums would be of whole payloads, which an open does not read; and what RocksDB reads without
+// comparing checksums it believes, up to reading beyond, and to ending the process.
+#ifndef ENGRAM_STORAGE_TABLE_CHECK_H_
+#define ENGRAM_STORAGE_TABLE_CHECK_H_
+
+#include "absl/status/status.h"
+#include "storage/database.h"
+#include "storage/format/key_format.h"
+
+namespace engram::storage {
+
+// Reads of each table file of `family`, a family of block columns, what stands around the columns:
+// some 40 bytes each. Errors: kDataLoss naming the file, where in it, and what is wrong.
+absl::Status CheckTables(const Database& database, Family family);
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_STORAGE_TABLE_CHECK_H_
