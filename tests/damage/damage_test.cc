@@ -24,7 +24,7 @@ namespace {
 
 using Hashes = std::vector<std::uint64_t>;
 
-constexpr std::uint64_t kQuickCases = 400, kLongCases = 10000, kCasesPerChild = 50;
+constexpr std::uint64_t kQuickCases = 300, kLongCases = 10000, kCasesPerChild = 50;
 constexpr unsigned kSecondsPerCase = 120;
 
 // What children tell the parent.
