@@ -191,8 +191,9 @@ void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value, std::u
   // The other columns of a damaged block count: one may be the rotation of its whole file.
   auto column = DecodeBlockColumn(value);
   absl::Status& usable = IsDerived(key.column) ? block->codes_usable_ : block->usable_;
-  if (!column.ok()) {
-    usable.Update(Unusable(block->extent_, key.column, std::string(column.status().message())));
+  const absl::Status sound = column.ok() ? CheckAlignment(*column) : column.status();
+  if (!sound.ok()) {
+    usable.Update(Unusable(block->extent_, key.column, std::string(sound.message())));
     return;
   }
   if (!Fits(column->header, key, block->extent_, dimension)) {

@@ -149,8 +149,9 @@ void MappedEdges::AddColumn(const BlockKey& key, std::string_view value) {
   auto* run = const_cast<EdgeRun*>(Find(static_cast<std::uint32_t>(key.first_row)));
   if (run == nullptr || run->block.first_node != key.first_row) return;
   const auto column = DecodeBlockColumn(value);
-  if (!column.ok()) {
-    usable_.Update(Bad(run->block, key.column, std::string(column.status().message())));
+  const absl::Status sound = column.ok() ? CheckAlignment(*column) : column.status();
+  if (!sound.ok()) {
+    usable_.Update(Bad(run->block, key.column, std::string(sound.message())));
     return;
   }
   const BlockHeader& header = column->header;

@@ -104,6 +104,11 @@ absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value) {
                                    column.header.rows, column.header.bytes_per_row, payload_bytes,
                                    head, value.size()));
   }
+  // Elsewhere it would not be aligned, which kernels and types take for granted.
+  if (head != BlockHeadBytes(payload_bytes)) {
+    return Damaged(absl::StrFormat("payload of %d bytes at %d, expected at %d", payload_bytes, head,
+                                   BlockHeadBytes(payload_bytes)));
+  }
   column.payload = value.substr(head, payload_bytes);
   return column;
 }
@@ -114,6 +119,13 @@ absl::Status CheckBlockPayload(const BlockColumn& column) {
   return absl::DataLossError(
       absl::StrFormat("checksum of %d payload bytes is %016x, expected %016x",
                       column.payload.size(), found, column.header.payload_hash));
+}
+
+absl::Status CheckAlignment(const BlockColumn& column) {
+  const auto address = reinterpret_cast<std::uintptr_t>(column.payload.data());
+  if (address % kPayloadAlignment == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrFormat("its payload lies %d bytes behind a multiple of %d",
+                                             address % kPayloadAlignment, kPayloadAlignment));
 }
 
 std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension) {
