@@ -1,8 +1,11 @@
 #include "storage/background_work.h"
 
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "storage/base/float_mode.h"
 #include "storage/base/status.h"
 
 namespace engram::storage {
@@ -35,9 +38,15 @@ BackgroundWork::BackgroundWork(const WriterState& state, CommitQueue& queue,
 
 BackgroundWork::~BackgroundWork() { Stop(); }
 
-void BackgroundWork::Start() {
+absl::Status BackgroundWork::Start() {
   Note();
-  thread_ = std::thread([this] { Run(); });
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "no thread can be had for seals and compaction in the background: %s", error.what()));
+  }
+  return absl::OkStatus();
 }
 
 void BackgroundWork::Stop() {
@@ -135,6 +144,7 @@ BackgroundWork::Outcome BackgroundWork::Round() {
 }
 
 void BackgroundWork::Run() {
+  const DefaultFloatMode float_mode;
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);

@@ -24,7 +24,8 @@ class BackgroundWork {
   BackgroundWork(const BackgroundWork&) = delete;
   BackgroundWork& operator=(const BackgroundWork&) = delete;
 
-  void Start();
+  // Errors: kResourceExhausted, no thread can be had.
+  absl::Status Start();
   // Waits for the step that is under way.
   void Stop();
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_format.h"
 #include "storage/base/coding.h"
+#include "storage/base/float_mode.h"
 #include "storage/base/status.h"
 
 namespace engram::storage {
@@ -119,6 +120,7 @@ absl::Status BlockFileWriter::PutCodes(const BlockExtent& extent, const CodePayl
 std::future<CodePayloads> BlockFileWriter::StartCodes(const Block& block) const {
   // By default the caller makes them when no thread can be had.
   return std::async([&block, this] {
+    const DefaultFloatMode float_mode;
     const RotationView rotation = rotation_ == nullptr ? RotationView() : rotation_->view();
     return EncodeCodes(meta_.dimension, meta_.metric == kCosineOnDisk,
                        reinterpret_cast<const float*>(block.embeddings.data()), block.extent.rows,

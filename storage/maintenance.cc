@@ -215,6 +215,7 @@ absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const ImportedMemory> m
   FairMutexLock lock(&mutex_);
   bool fresh = false;
   const absl::Status status = queue_.RunAlone([&]() -> absl::Status {
+    mutex_.AssertHeld();
     ENGRAM_RETURN_IF_ERROR(state_.broken);
     ENGRAM_ASSIGN_OR_RETURN(const std::vector<Change> changes, ChangesOf(state_, memories));
     ENGRAM_ASSIGN_OR_RETURN(fresh, AllFresh(state_, changes));

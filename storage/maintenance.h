@@ -90,7 +90,8 @@ class Maintenance {
   absl::Status Ingest(Family family, const std::vector<std::string>& paths);
   absl::Status CommitSwitch(const Switch& change, Catalog catalog,
                             std::shared_ptr<const MappedBlocks> blocks);
-  absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now);
+  absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status DropFiles(const FileEntry& entry);
 
   // maintenance_files.cc

@@ -33,7 +33,10 @@ void Salvage::ReadEdgeBlocks() {
 void Salvage::ReadEdgeBlock(const EdgeBlock& block, std::uint32_t generation) {
   const auto column = [&](ColumnKind kind, std::uint32_t rows) -> const BlockColumn* {
     const BlockColumn* found = columns_.Find(generation, block.first_node, kind);
-    return found != nullptr && found->header.rows == rows ? found : nullptr;
+    const std::uint32_t each = BytesPerRow(kind, /*dimension=*/0);  // 0: as the header says
+    const bool fits = found != nullptr && found->header.rows == rows &&
+                      (each == 0 || found->header.bytes_per_row == each);
+    return fits ? found : nullptr;
   };
   const BlockColumn* offsets = column(ColumnKind::kEdgeOffset, block.nodes + 1);
   const BlockColumn* targets = column(ColumnKind::kEdgeTarget, block.edges);

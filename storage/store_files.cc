@@ -69,7 +69,7 @@ class StoreFilesImpl : public StoreFiles {
     if (state_->commit.batch != before) publisher_.Publish(*state_);
     background_ =
         std::make_unique<BackgroundWork>(*state_, queue_, *maintenance_, options_.seal_bytes);
-    background_->Start();
+    ENGRAM_RETURN_IF_ERROR(background_->Start());
     return absl::OkStatus();
   }
 

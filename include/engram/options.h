@@ -62,7 +62,8 @@ struct StoreOptions {
 
   // The tail of rows not sealed yet is sealed into blocks in the background
   // when its embeddings reach this size, full blocks first, one that is not full when it
-  // alone reaches it; at four times the size writers wait.
+  // alone reaches it; at four times the size writers wait. Whoever seals, compacts or imports
+  // has the codes of up to three blocks made by other threads meanwhile.
   // 64 KiB to 1 GiB. Default: 16 MiB.
   std::uint64_t seal_bytes = std::uint64_t{16} << 20;
 

@@ -17,6 +17,9 @@
 // inside, and writers that wait at the same time share one sync. Close() waits
 // for the calls in flight; calls after it answer kFailedPrecondition.
 //
+// Floating point: calls compute rounded to the nearest, with denormals, whatever mode the calling
+// thread is in, which it has again when they return.
+//
 // Processes: one writer, and any number of read-only opens beside it.
 //
 // Errors: every function reports by absl::Status, which names what was wrong,
@@ -30,7 +33,8 @@
 //                        or held by a Snapshot or Iterator
 //   kUnavailable         another writer holds the store
 //   kPermissionDenied    the file system refuses
-//   kResourceExhausted   the disk is full, or the format's numbers are used up
+//   kResourceExhausted   the disk is full, the format's numbers are used up, or no thread can
+//                        be had at open
 //   kDataLoss            the bytes on disk are not what was written
 //   kCancelled           a ProgressCallback said so
 //   kInternal            anything else the system below reports

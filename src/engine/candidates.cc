@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "storage/base/rounding.h"
+
 namespace engram::engine {
 namespace {
 
@@ -18,7 +20,7 @@ constexpr std::size_t kAhead = 4;
 
 // Returns: a float that is above `value` by a step or two: cheaper than the nearest of them.
 float SafelyAbove(double value) {
-  return static_cast<float>(value + std::abs(value) * 0x1p-23) + std::numeric_limits<float>::min();
+  return storage::ToFloat(value + std::abs(value) * 0x1p-23) + std::numeric_limits<float>::min();
 }
 
 // Returns: the largest of a superblock's bounds, in lanes that a compiler finds vectors in.
@@ -53,9 +55,9 @@ void Candidates::Score(const Candidate& candidate) {
   const float score = ScoreRow(job_.kernels, job_.metric, query_, rows, candidate.index);
   ++rescored_;
   const Hit hit = {.id = rows.ids[candidate.index], .score = score};
-  if (score >= bound_) fresh_.push_back(hit);
+  if (score >= threshold_) fresh_.push_back(hit);
   best_.Offer(hit);
-  SetBound(best_.bound());
+  SetThreshold(best_.threshold());
 }
 
 void Candidates::AskFor(const Candidate& candidate) const {

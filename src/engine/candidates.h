@@ -31,17 +31,17 @@ class Candidates {
         bounds_(bounds),
         fine_(fine),
         best_(job.NoHits()),
-        bound_(best_.bound()),
-        least_(bounds.LeastProduct(bound_, slices.most_norm())) {}
+        threshold_(best_.threshold()),
+        least_(bounds.LeastProduct(threshold_, slices.most_norm())) {}
 
   // No row that scores below it is among the k best.
-  float bound() const { return bound_; }
-  void SetBound(float bound) {
-    if (bound <= bound_) return;
-    bound_ = bound;
-    least_ = bounds_.LeastProduct(bound, slices_.most_norm());
+  float threshold() const { return threshold_; }
+  void SetThreshold(float threshold) {
+    if (threshold <= threshold_) return;
+    threshold_ = threshold;
+    least_ = bounds_.LeastProduct(threshold, slices_.most_norm());
   }
-  // What bound() means for <p, u>: see ScoreBounds::LeastProduct.
+  // What threshold() means for <p, u>: see ScoreBounds::LeastProduct.
   double least() const { return least_; }
 
   std::size_t size() const { return list_.size(); }
@@ -51,7 +51,7 @@ class Candidates {
   std::vector<Hit> TakeFresh() { return std::exchange(fresh_, {}); }
 
   // `all`: CodedSlice::Estimate of the superblocks that `stride` samples. Scores the most
-  // promising rows, which gives a bound to begin with, and returns which those are.
+  // promising rows, which gives a threshold to begin with, and returns which those are.
   Scored StartFrom(absl::Span<const float> all, std::size_t stride, DeadlineWatch& watch);
 
   // Rows of the sample that need not be scored again. They live longer than this.
@@ -61,14 +61,14 @@ class Candidates {
   void Add(const CodedSlice& slice, const ScoreBounds::ForBlock& block, std::size_t s,
            const std::uint32_t* rows, const float* bounds, std::size_t count);
 
-  // Drops those that the bound has left behind.
+  // Drops those that the threshold has left behind.
   void DropHopeless();
 
   // Scores the k most promising rows that came since the last time.
   void Climb(DeadlineWatch& watch);
 
   // Thins out what is left by fine codes, and scores what remains; calls `share` now and then,
-  // which may raise the bound.
+  // which may raise the threshold.
   void Finish(DeadlineWatch& watch, absl::FunctionRef<void()> share);
 
  private:
@@ -105,7 +105,7 @@ class Candidates {
   TopK best_;
   std::vector<Hit> fresh_;
   absl::Span<const std::uint64_t> scored_;
-  float bound_;
+  float threshold_;
   double least_;
   std::vector<Candidate> list_;  // in the order of slices
   std::size_t looked_at_ = 0;    // of list_, by Climb()

@@ -57,12 +57,12 @@ struct Plan {
   std::vector<CodedQuery> coded;  // by CodedSlices::rotations
   Candidates::Scored scored;      // written before other threads come
   // A row that scores less is not among the k best: the highest of what the threads found.
-  std::atomic<float> bound{-std::numeric_limits<float>::infinity()};
+  std::atomic<float> threshold{-std::numeric_limits<float>::infinity()};
   std::atomic<bool> given_up{false};
 
   void Raise(float score) {
-    float known = bound.load(std::memory_order_relaxed);
-    while (known < score && !bound.compare_exchange_weak(known, score)) {
+    float known = threshold.load(std::memory_order_relaxed);
+    while (known < score && !threshold.compare_exchange_weak(known, score)) {
     }
   }
 };
@@ -130,7 +130,7 @@ class Scanner {
   void Finish() {
     for (std::size_t q = 0; q < found_.size(); ++q) {
       if (Out(q)) continue;
-      found_[q].TakeBound();
+      found_[q].TakeThreshold();
       found_[q].Finish(watch_, [&] { Share(q); });
     }
     for (std::size_t q = 0; q < found_.size(); ++q) Share(q);
@@ -146,7 +146,7 @@ class Scanner {
     Found(const SearchJob& job, const CodedSlices& slices, Plan& plan_in)
         : Candidates(job, slices, plan_in.query, plan_in.bounds, plan_in.fine), plan(&plan_in) {}
     // What other threads found counts here too.
-    void TakeBound() { SetBound(plan->bound.load(std::memory_order_relaxed)); }
+    void TakeThreshold() { SetThreshold(plan->threshold.load(std::memory_order_relaxed)); }
     Plan* plan;
   };
 
@@ -155,16 +155,16 @@ class Scanner {
            found_[q].plan->given_up.load(std::memory_order_relaxed);
   }
 
-  // The k best are those of all threads, and their bound is everybody's.
+  // The k best are those of all threads, and their threshold is everybody's.
   void Share(std::size_t q) {
     const std::vector<Hit> fresh = found_[q].TakeFresh();
     if (!fresh.empty()) {
       absl::MutexLock lock(&shared_.mutex);
       TopK& best = shared_.plain.best[q];
       for (const Hit& hit : fresh) best.Offer(hit);
-      found_[q].plan->Raise(best.bound());
+      found_[q].plan->Raise(best.threshold());
     }
-    found_[q].TakeBound();
+    found_[q].TakeThreshold();
   }
 
   void Climb(std::size_t q) {
@@ -173,7 +173,7 @@ class Scanner {
   }
 
   ScoreBounds::ForBlock Bind(const CodedSlice& slice, Found& found) const {
-    found.TakeBound();
+    found.TakeThreshold();
     return found.plan->bounds.Bind(found.plan->coded[slice.rotation], *slice.rows.codes,
                                    found.least());
   }
@@ -250,35 +250,36 @@ class Scanner {
   std::size_t climbs_ = 0;
 };
 
-std::vector<std::optional<SearchResults>> ResultsOf(Shared& shared, bool late) {
-  std::vector<std::optional<SearchResults>> results(shared.job.queries.size());
+std::vector<CertifiedResults> ResultsOf(Shared& shared, bool late) {
+  std::vector<CertifiedResults> results(shared.job.queries.size());
   absl::MutexLock lock(&shared.mutex);
   for (std::size_t q = 0; q < results.size(); ++q) {
-    if (!late && shared.plans[q]->given_up) continue;
-    results[q].emplace();
-    results[q]->hits = shared.plain.best[q].Take();
-    results[q]->info = {.path = SearchPath::kCertifiedScan,
-                        .rows_in_store = shared.job.view.live_rows(),
-                        // Rows of the sample are counted when the scan gets to them.
-                        .rows_scored = std::max(shared.plain.rows_scored[q], shared.rescored[q]),
-                        .rows_rescored = shared.rescored[q],
-                        .exact = !late && shared.job.options.verify_checksums,
-                        .truncated = late};
+    const bool given_up = !late && shared.plans[q]->given_up;
+    results[q].given_up = given_up;
+    results[q].results.hits = shared.plain.best[q].Take();
+    results[q].results.info = {
+        .path = SearchPath::kCertifiedScan,
+        .rows_in_store = shared.job.view.live_rows(),
+        // Rows of the sample are counted when the scan gets to them.
+        .rows_scored = std::max(shared.plain.rows_scored[q], shared.rescored[q]),
+        .rows_rescored = shared.rescored[q],
+        .exact = !late && !given_up && shared.job.options.verify_checksums,
+        .truncated = late};
   }
   return results;
 }
 
-std::vector<std::optional<SearchResults>> NothingInTime(const SearchJob& job) {
-  SearchResults nothing;
-  nothing.info.path = SearchPath::kCertifiedScan;
-  nothing.info.rows_in_store = job.view.live_rows();
-  nothing.info.truncated = true;
-  return std::vector<std::optional<SearchResults>>(job.queries.size(), nothing);
+std::vector<CertifiedResults> NothingInTime(const SearchJob& job) {
+  CertifiedResults nothing;
+  nothing.results.info.path = SearchPath::kCertifiedScan;
+  nothing.results.info.rows_in_store = job.view.live_rows();
+  nothing.results.info.truncated = true;
+  return std::vector<CertifiedResults>(job.queries.size(), nothing);
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::optional<SearchResults>>> CertifiedSearch(const SearchJob& job) {
+absl::StatusOr<std::vector<CertifiedResults>> CertifiedSearch(const SearchJob& job) {
   StopSign checking;
   ENGRAM_RETURN_IF_ERROR(CodedSlices::Check(job, checking));
   if (checking.late) return NothingInTime(job);
@@ -292,7 +293,7 @@ absl::StatusOr<std::vector<std::optional<SearchResults>>> CertifiedSearch(const 
       std::clamp<std::size_t>(slices.superblocks() / (2 * job.MostHits()), 1, kSampleStride);
   shared.threads = job.UsefulThreads(slices.bytes());
   for (std::size_t q = 0; q < job.queries.size(); ++q) {
-    shared.plans[q]->Raise(shared.plain.best[q].bound());
+    shared.plans[q]->Raise(shared.plain.best[q].threshold());
   }
   // What the plain part found is shared by all threads, and merged with what they find.
   Scanner first(shared);

@@ -7,7 +7,6 @@
 #ifndef ENGRAM_ENGINE_CERTIFIED_SEARCH_H_
 #define ENGRAM_ENGINE_CERTIFIED_SEARCH_H_
 
-#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,10 +15,16 @@
 
 namespace engram::engine {
 
-// Answers the queries of `job`, all of which ScoreBounds can bound; nullopt for one whose codes
-// rule out too little, which is a plain scan's. Rows without codes are scored.
+struct CertifiedResults {
+  SearchResults results;
+  // The codes rule out too little: the answer is a plain scan's to find, and these are some rows
+  // with their scores.
+  bool given_up = false;
+};
+
+// Answers the queries of `job`, all of which ScoreBounds can bound. Rows without codes are scored.
 // Errors: kDataLoss of a damaged block.
-absl::StatusOr<std::vector<std::optional<SearchResults>>> CertifiedSearch(const SearchJob& job);
+absl::StatusOr<std::vector<CertifiedResults>> CertifiedSearch(const SearchJob& job);
 
 }  // namespace engram::engine
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "absl/synchronization/mutex.h"
+#include "storage/base/rounding.h"
 #include "storage/base/status.h"
 #include "storage/mapped_blocks.h"
 
@@ -42,7 +43,7 @@ void CodedSlice::Estimate(const SearchJob& job, const ScoreBounds::ForBlock& blo
                           float* out) const {
   const Norms norms(job, rows, s);
   job.kernels.estimate(&block.query, Superblock(s), norms.get(), 1, out);
-  const auto step = static_cast<float>(block.step), slack = static_cast<float>(block.slack);
+  const float step = storage::ToFloat(block.step), slack = storage::ToFloat(block.slack);
   constexpr float kNothing = -std::numeric_limits<float>::infinity();
   for (std::size_t i = 0; i < kSuperblockRows; ++i) {
     const float bound = out[i] * step + slack;

@@ -26,6 +26,15 @@ SearchPath PlanOf(const SearchJob& job, const Query& query, std::uint64_t rows,
                      .k = job.MostHits()});
 }
 
+// Joins what two scans found that were not ended, some of it the same.
+void AddHits(const SearchJob& job, std::vector<Hit> more, std::vector<Hit>& hits) {
+  hits.insert(hits.end(), more.begin(), more.end());
+  std::sort(hits.begin(), hits.end(), Better);
+  const auto same = [](const Hit& a, const Hit& b) { return a.id == b.id; };
+  hits.erase(std::unique(hits.begin(), hits.end(), same), hits.end());
+  if (hits.size() > job.MostHits()) hits.resize(job.MostHits());
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<SearchResults>> ExactSearch(const storage::View& view,
@@ -61,12 +70,8 @@ absl::StatusOr<std::vector<SearchResults>> ExactSearch(const storage::View& view
     part.queries = absl::MakeConstSpan(certified).subspan(begin, kQueriesAtOnce);
     ENGRAM_ASSIGN_OR_RETURN(auto found, CertifiedSearch(part));
     for (std::size_t i = 0; i < found.size(); ++i) {
-      // Where codes rule out too little, they are only in the way.
-      if (found[i].has_value()) {
-        results[places[begin + i]] = *std::move(found[i]);
-      } else {
-        plain.push_back(places[begin + i]);
-      }
+      results[places[begin + i]] = std::move(found[i].results);
+      if (found[i].given_up) plain.push_back(places[begin + i]);
     }
   }
   if (plain.empty()) return results;
@@ -76,7 +81,12 @@ absl::StatusOr<std::vector<SearchResults>> ExactSearch(const storage::View& view
   SearchJob part = job;
   part.queries = rest;
   ENGRAM_ASSIGN_OR_RETURN(auto found, PlainSearch(part));
-  for (std::size_t i = 0; i < plain.size(); ++i) results[plain[i]] = std::move(found[i]);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    SearchResults before = std::exchange(results[plain[i]], std::move(found[i]));
+    if (results[plain[i]].info.truncated) {
+      AddHits(job, std::move(before.hits), results[plain[i]].hits);
+    }
+  }
   return results;
 }
 

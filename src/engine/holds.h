@@ -4,9 +4,11 @@
 #define ENGRAM_ENGINE_HOLDS_H_
 
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "storage/base/float_mode.h"
 
 namespace engram::engine {
 
@@ -15,10 +17,13 @@ class Holds {
  public:
   enum class Kind { kCall, kSnapshot, kIterator };
 
-  // One held thing; none of them may be lost while it lives.
+  // One held thing; none of them may be lost while it lives. That of a call is let go by the
+  // thread that took it, which computes in the default float mode meanwhile.
   class Hold {
    public:
-    Hold(std::shared_ptr<Holds> holds, Kind kind) : holds_(std::move(holds)), kind_(kind) {}
+    Hold(std::shared_ptr<Holds> holds, Kind kind) : holds_(std::move(holds)), kind_(kind) {
+      if (kind == Kind::kCall) float_mode_.emplace();
+    }
     ~Hold();
     Hold(const Hold&) = delete;
     Hold& operator=(const Hold&) = delete;
@@ -26,6 +31,7 @@ class Holds {
    private:
     std::shared_ptr<Holds> holds_;
     Kind kind_;
+    std::optional<storage::DefaultFloatMode> float_mode_;
   };
 
   // Returns: a hold, or null when the store is closed.

@@ -86,7 +86,7 @@ class Scanner {
   void KeepBest(const RowSlice& slice, std::size_t begin, std::size_t count, bool has_dead,
                 TopK& best) {
     for (std::size_t i = 0; i < count; ++i) {
-      if (scores_[i] < best.bound()) continue;
+      if (scores_[i] < best.threshold()) continue;
       const auto index = static_cast<std::uint32_t>(begin + i);
       if (has_dead && job_.view.IsDead(slice.row(index))) continue;
       best.Offer({.id = slice.ids[index], .score = scores_[i]});

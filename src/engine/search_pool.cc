@@ -4,6 +4,8 @@
 #include <system_error>
 #include <utility>
 
+#include "storage/base/float_mode.h"
+
 namespace engram::engine {
 
 void SearchPool::Run(std::size_t helpers, absl::FunctionRef<void()> work) {
@@ -39,6 +41,7 @@ void SearchPool::CallHelpers() {
 }
 
 void SearchPool::Help() {
+  const storage::DefaultFloatMode float_mode;
   mutex_.Lock();
   while (!stopping_) {
     Job* job = FirstOpenJob();

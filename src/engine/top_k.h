@@ -21,13 +21,13 @@ inline bool Better(const Hit& a, const Hit& b) {
 class TopK {
  public:
   // Keeps the `k` best of those that score at least `floor`; k >= 1.
-  TopK(std::size_t k, float floor) : k_(k), bound_(floor) {}
+  TopK(std::size_t k, float floor) : k_(k), threshold_(floor) {}
 
   // Returns: no hit below it can enter; one that equals it may.
-  float bound() const { return bound_; }
+  float threshold() const { return threshold_; }
 
   void Offer(const Hit& hit) {
-    if (hit.score < bound_) return;
+    if (hit.score < threshold_) return;
     if (heap_.size() == k_) {
       if (!Better(hit, heap_.front())) return;
       std::pop_heap(heap_.begin(), heap_.end(), Better);
@@ -36,7 +36,7 @@ class TopK {
       heap_.push_back(hit);
     }
     std::push_heap(heap_.begin(), heap_.end(), Better);
-    if (heap_.size() == k_) bound_ = heap_.front().score;
+    if (heap_.size() == k_) threshold_ = heap_.front().score;
   }
 
   // Precondition: `other` has the same k and floor.
@@ -56,7 +56,7 @@ class TopK {
 
  private:
   std::size_t k_;
-  float bound_;
+  float threshold_;
   std::vector<Hit> heap_;  // the worst kept hit in front
 };
 

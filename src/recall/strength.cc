@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
+#include "storage/base/rounding.h"
 #include "storage/base/status.h"
 
 namespace engram::recall {
@@ -34,7 +35,7 @@ std::vector<float> StrengthsAt(const engram_kernels& kernels, const StrengthOpti
     const double age =
         static_cast<double>(now) - static_cast<double>(strength.last_use.value_or(now));
     // In half-lives, so that f32 keeps what matters of seconds since 1970.
-    ages.push_back(static_cast<float>(std::max(age, 0.0) / options.half_life_seconds));
+    ages.push_back(storage::ToFloat(std::max(age, 0.0) / options.half_life_seconds));
   }
   if (options.decay == Decay::kHalfLife) {
     kernels.decay(values.data(), ages.data(), values.size(), /*half_life=*/1.0f, values.data());

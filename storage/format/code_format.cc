@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint32_t kVersion = 1;
 constexpr std::uint32_t kNormalisedFlag = 1;
+constexpr std::size_t kUsedHeaderBytes = 52;
 // Of what is coded of a row's norm.
 constexpr double kLeastScale = 0x1p-24;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -135,7 +136,7 @@ Fit FitScale(const float* x, const float* v, std::size_t size, double squared, d
     fit.residual = std::sqrt(squared) * unit;
     return fit;
   }
-  fit.scale = static_cast<float>(sums.cross / sums.codes * unit);
+  fit.scale = ToFloat(sums.cross / sums.codes * unit);
   const double s = double{fit.scale} / unit;
   const double missed = squared - 2 * s * sums.cross + s * s * sums.codes;
   // The sums are off by less than this; see docs/exactness.md.
@@ -153,7 +154,7 @@ constexpr double kBestStep = 0.335 / 2;
 void QuantiseCoarse(const float* y, std::size_t size, double squared, float* v) {
   const double deviation = std::sqrt(squared / static_cast<double>(size));
   const double unit = std::min(kBestStep * deviation, double{MaxAbs(y, size)} / 15);
-  const auto inverse = static_cast<float>(unit > 0 ? 0.5 / unit : 0);
+  const float inverse = ToFloat(unit > 0 ? 0.5 / unit : 0);
   for (std::size_t j = 0; j < size; ++j) {
     float c = y[j] * inverse + 8.0f;
     c = c > 0.0f ? c : 0.0f;
@@ -165,7 +166,7 @@ void QuantiseCoarse(const float* y, std::size_t size, double squared, float* v) 
 // Sets v to whole numbers of at most 127.
 void QuantiseFine(const float* x, std::size_t size, float* v) {
   const double most = MaxAbs(x, size);
-  const auto inverse = static_cast<float>(most > 0 ? 127 / most : 0);
+  const float inverse = ToFloat(most > 0 ? 127 / most : 0);
   for (std::size_t j = 0; j < size; ++j) {
     float c = x[j] * inverse + 128.5f;
     c = c > 1.0f ? c : 1.0f;
@@ -389,6 +390,10 @@ absl::StatusOr<CodeView> DecodeCodes(std::string_view codes, std::string_view fi
   }
   view.normalised = flags == kNormalisedFlag;
   view.rotation = LoadAt<std::uint64_t>(codes, 16);
+  if (codes.substr(kUsedHeaderBytes, kCodeUnitBytes - kUsedHeaderBytes).find_first_not_of('\0') !=
+      std::string_view::npos) {
+    return Damaged("bytes that are not zero where none are used");
+  }
   float numbers[7];
   std::memcpy(numbers, codes.data() + 24, sizeof numbers);
   for (const float number : numbers) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -33,7 +34,8 @@ TEST(CertifiedInfo, LeavesToThePlainScanWhatCodesDoNotRuleOut) {
                       queries.all()};
   const auto found = CertifiedSearch(job);
   ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_FALSE((*found)[0].has_value());
+  EXPECT_TRUE((*found)[0].given_up);
+  EXPECT_FALSE((*found)[0].results.info.exact);
   const auto exact = ExactSearch(*store.view(), *UsableTables().front(), Metric::kDot, options, 1,
                                  Pool(), queries.all());
   const auto plain = PlainSearch(job);
@@ -106,8 +108,8 @@ TEST(CertifiedInfo, ScoresRowsWhoseCodesAreOfAnotherMetric) {
       const auto plain = PlainSearch(job);
       ASSERT_TRUE(found.ok() && plain.ok());
       for (std::size_t q = 0; q < 2; ++q) {
-        ASSERT_TRUE((*found)[q].has_value());
-        ExpectSameHits((*found)[q]->hits, (*plain)[q].hits);
+        ASSERT_FALSE((*found)[q].given_up);
+        ExpectSameHits((*found)[q].results.hits, (*plain)[q].hits);
       }
     }
   }
@@ -129,6 +131,12 @@ struct SlowKernels {
                   std::size_t pitch, float* out) {
     dots += count;
     std::this_thread::sleep_until(deadline);
+    real->dot(query, rows, count, dimension, pitch, out);
+  }
+  // Only that of the plain scan, which scores many rows at a time.
+  static void DotOfMany(const float* query, const float* rows, std::size_t count,
+                        std::size_t dimension, std::size_t pitch, float* out) {
+    if (count > 1) std::this_thread::sleep_until(deadline);
     real->dot(query, rows, count, dimension, pitch, out);
   }
   static std::size_t Scan(const engram_code_query* query, const std::uint8_t* superblocks,
@@ -231,6 +239,47 @@ TEST_F(CertifiedDeadlines, OneThatPassesInTheSampleStopsALargeBatch) {
   }
   ExpectTrueHits(results[0], queries[0]);
   ExpectTrueHits(results[1999], queries[1999]);
+}
+
+// Codes rule out nothing of thousands of nearly equal rows, and the plain scan does not get far.
+TEST(CertifiedInfo, WhatWasFoundBeforeGivingUpIsKeptWhenTimeIsUp) {
+  constexpr unsigned kSeed = 54;
+  std::printf("seed %u\n", kSeed);
+  Random random(kSeed);
+  TestStore store(8, Metric::kDot, 8192);
+  const Vector one = Normals(8, random);
+  std::vector<Vector> rows;
+  std::uniform_real_distribution<double> norm(1, 1.0005);
+  for (int i = 0; i < 40000; ++i) rows.push_back(Scaled(one, norm(random)));
+  std::vector<MemoryId> best;
+  for (const std::size_t i : {4000, 4001, 4002}) {
+    rows[i] = Scaled(rows[i], 2);
+    best.push_back(TestStore::IdOf(i));
+  }
+  store.PutAll(rows);
+  store.Seal();
+  SlowKernels::Start(std::chrono::milliseconds(400));
+  engram_kernels kernels = *UsableTables().front();
+  kernels.dot = &SlowKernels::DotOfMany;
+  SearchOptions options;
+  options.deadline = SlowKernels::deadline;
+  const Queries query({rows[0]});
+  const auto found =
+      ExactSearch(*store.view(), kernels, Metric::kDot, options, 1, Pool(), query.all());
+  ASSERT_TRUE(found.ok()) << found.status();
+  const SearchResults& results = (*found)[0];
+  EXPECT_EQ(results.info.path, SearchPath::kPlainScan);
+  EXPECT_TRUE(results.info.truncated);
+  EXPECT_FALSE(results.info.exact);
+  EXPECT_LT(results.info.rows_scored, 4000u);
+  ASSERT_EQ(results.hits.size(), 10u);
+  EXPECT_TRUE(std::is_sorted(results.hits.begin(), results.hits.end(), Better));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(std::count(best.begin(), best.end(), results.hits[i].id), 1) << i;
+  }
+  std::set<MemoryId> ids;
+  for (const Hit& hit : results.hits) ids.insert(hit.id);
+  EXPECT_EQ(ids.size(), results.hits.size());
 }
 
 TEST_F(CertifiedDeadlines, OneThatPassesInTheScanLeavesTrueHits) {

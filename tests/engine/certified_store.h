@@ -169,17 +169,18 @@ inline std::vector<SearchResults> Compare(const storage::View& view, const engra
                  << ", threads " << threads << ", min_score " << options.min_score.value_or(-1e38f)
                  << ", query " << q << " of " << queries.size());
     ++tally.queries;
-    if (!(*found)[q].has_value()) {
+    if ((*found)[q].given_up) {
       ++tally.given_up;
       continue;
     }
-    const SearchInfo& info = (*found)[q]->info;
-    ExpectSameHits((*found)[q]->hits, (*plain)[q].hits);
+    const SearchResults& results = (*found)[q].results;
+    const SearchInfo& info = results.info;
+    ExpectSameHits(results.hits, (*plain)[q].hits);
     EXPECT_EQ(info.path, SearchPath::kCertifiedScan);
     EXPECT_EQ(info.rows_in_store, view.live_rows());
     EXPECT_EQ(info.rows_scored, rows.all);
     EXPECT_LE(info.rows_rescored, rows.coded);
-    EXPECT_GE(info.rows_rescored + (rows.all - rows.coded), (*found)[q]->hits.size());
+    EXPECT_GE(info.rows_rescored + (rows.all - rows.coded), results.hits.size());
     EXPECT_EQ(info.exact, options.verify_checksums);
     EXPECT_FALSE(info.truncated);
     tally.rescored += info.rows_rescored;

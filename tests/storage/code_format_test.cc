@@ -363,6 +363,7 @@ TEST(CodeFormat, DamageIsRefused) {
       EXPECT_TRUE(with(offset, number)) << offset << ", " << number;
     }
   }
+  for (std::size_t offset = 52; offset < 64; ++offset) EXPECT_TRUE(with(offset, char{1})) << offset;
 }
 
 TEST(CodeFormat, RowsAreRotatedAloneAsTogether) {

@@ -32,28 +32,21 @@ struct Place {
   std::size_t end() const { return std::max(payload + bytes, at + storage::kTableBlockBytes); }
 };
 
-// The table file of blocks, changed where it lies: what has it mapped sees it at once.
+// The table file of rows, changed where it lies: what has it mapped sees it at once.
 class Table {
  public:
   explicit Table(const std::string& store) {
     for (const std::string& path : testing::TableFiles(store)) {
       whole_ = testing::ReadFile(path);
-      if (whole_.find("EBLK") == std::string::npos) continue;
+      places_ = PlacesIn(whole_);
+      const bool has_rows = std::any_of(places_.begin(), places_.end(), [](const Place& place) {
+        return place.column == storage::ColumnKind::kEmbedding;
+      });
+      if (!has_rows) continue;
       file_ = ::open(path.c_str(), O_WRONLY);
       break;
     }
     EXPECT_GE(file_, 0);
-    for (std::size_t at = whole_.find("EBLK"); at != std::string::npos;
-         at = whole_.find("EBLK", at + 1)) {
-      Place place{.at = at};
-      std::uint16_t head = 0;
-      std::memcpy(&head, &whole_[at + 6], sizeof head);
-      std::memcpy(&place.first_row, &whole_[at + 8], sizeof place.first_row);
-      std::memcpy(&place.column, &whole_[at + 24], sizeof place.column);
-      std::memcpy(&place.bytes, &whole_[at + 32], sizeof place.bytes);
-      place.payload = at + head;
-      places_.push_back(place);
-    }
     now_ = whole_;
   }
   ~Table() { ::close(file_); }
@@ -99,6 +92,22 @@ class Table {
   void Restore(const Place& place) { Restore(place.at, place.end()); }
 
  private:
+  static std::vector<Place> PlacesIn(const std::string& bytes) {
+    std::vector<Place> places;
+    for (std::size_t at = bytes.find("EBLK"); at != std::string::npos;
+         at = bytes.find("EBLK", at + 1)) {
+      Place place{.at = at};
+      std::uint16_t head = 0;
+      std::memcpy(&head, &bytes[at + 6], sizeof head);
+      std::memcpy(&place.first_row, &bytes[at + 8], sizeof place.first_row);
+      std::memcpy(&place.column, &bytes[at + 24], sizeof place.column);
+      std::memcpy(&place.bytes, &bytes[at + 32], sizeof place.bytes);
+      place.payload = at + head;
+      places.push_back(place);
+    }
+    return places;
+  }
+
   void SetHash(std::size_t at, std::string_view bytes) {
     const std::uint64_t hash = storage::Hash64(bytes);
     Set(at, {reinterpret_cast<const char*>(&hash), sizeof hash});
