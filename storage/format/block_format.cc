@@ -121,13 +121,6 @@ absl::Status CheckBlockPayload(const BlockColumn& column) {
                       column.payload.size(), found, column.header.payload_hash));
 }
 
-absl::Status CheckAlignment(const BlockColumn& column) {
-  const auto address = reinterpret_cast<std::uintptr_t>(column.payload.data());
-  if (address % kPayloadAlignment == 0) return absl::OkStatus();
-  return absl::DataLossError(absl::StrFormat("its payload lies %d bytes behind a multiple of %d",
-                                             address % kPayloadAlignment, kPayloadAlignment));
-}
-
 std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension) {
   switch (column) {
     case ColumnKind::kEmbedding: return dimension * 4;

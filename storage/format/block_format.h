@@ -71,10 +71,6 @@ struct BlockColumn {
 absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value);
 absl::Status CheckBlockPayload(const BlockColumn& column);
 
-// Returns: OK when the payload lies in memory where the format puts it: a table that others wrote
-// may have it elsewhere. Errors: kDataLoss.
-absl::Status CheckAlignment(const BlockColumn& column);
-
 // Returns: how many bytes an entry takes in `column`; 0 where the header decides.
 std::uint32_t BytesPerRow(ColumnKind column, std::uint32_t dimension);
 
