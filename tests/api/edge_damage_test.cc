@@ -240,22 +240,22 @@ TEST_F(EdgeDamage, ContentsThatAreInBoundsAndWrongAreSafeAndFound) {
 }
 
 TEST_F(EdgeDamage, AColumnThatIsNotAlignedIsDataLoss) {
-  const auto misalign = [](Family family, ColumnKind column) {
-    return [=](StoreSurgery& surgery) {
-      std::string key;
-      storage::BlockHeader header;
-      const std::string payload = surgery.Column(family, column, &key, &header);
-      surgery.PutMisaligned(family, key, storage::EncodeBlockColumn(header, payload));
-    };
-  };
   testing::TempDir copies;
-  const auto edges = OpenDamaged(copies / "e", misalign(Family::kEdges, ColumnKind::kEdgeTarget));
+  const auto open_misaligned = [&](const std::string& copy, Family family, ColumnKind column) {
+    std::filesystem::copy(path_, copy);
+    std::string key;
+    storage::BlockHeader header;
+    const std::string payload = StoreSurgery(copy).Column(family, column, &key, &header);
+    testing::PutMisaligned(copy, family, key, storage::EncodeBlockColumn(header, payload));
+    return Store::Open(Options(), copy);
+  };
+  const auto edges = open_misaligned(copies / "e", Family::kEdges, ColumnKind::kEdgeTarget);
   ASSERT_TRUE(edges.ok()) << edges.status();
   for (const absl::Status& status : CallAll(**edges, false)) {
     EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status;
     EXPECT_TRUE(Says(status, "column edge target: its payload lies ")) << status;
   }
-  const auto rows = OpenDamaged(copies / "r", misalign(Family::kBlocks, ColumnKind::kEmbedding));
+  const auto rows = open_misaligned(copies / "r", Family::kBlocks, ColumnKind::kEmbedding);
   ASSERT_TRUE(rows.ok()) << rows.status();
   const auto found = (*rows)->Search({}, std::vector<float>{1.0f, 2.0f, 3.0f, 4.0f});
   EXPECT_EQ(found.status().code(), StatusCode::kDataLoss) << found.status();

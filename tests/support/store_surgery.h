@@ -4,7 +4,6 @@
 #define ENGRAM_TESTS_SUPPORT_STORE_SURGERY_H_
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -13,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rocksdb/sst_file_writer.h"
+#include "rocksdb/table.h"
 #include "storage/database.h"
 #include "storage/format/block_format.h"
 #include "storage/format/record_format.h"
@@ -31,25 +30,6 @@ class StoreSurgery {
 
   void Put(storage::Family family, const std::string& key, const std::string& value) {
     EXPECT_TRUE(database_->db().Put({}, database_->family(family), key, value).ok());
-  }
-  // By a table that does not lie as those of the store do: behind another value, `value` is not
-  // aligned.
-  void PutMisaligned(storage::Family family, const std::string& key, const std::string& value) {
-    rocksdb::Options options;
-    options.compression = rocksdb::kNoCompression;
-    const std::string path = std::filesystem::temp_directory_path() /
-                             ("engram-misaligned-" + std::to_string(::getpid()) + ".sst");
-    rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options);
-    ASSERT_TRUE(writer.Open(path).ok());
-    ASSERT_TRUE(writer.Put(std::string(1, '\0'), "odd").ok());
-    ASSERT_TRUE(writer.Put(key, value).ok());
-    ASSERT_TRUE(writer.Finish().ok());
-    rocksdb::IngestExternalFileOptions ingest;
-    ingest.move_files = true;
-    const auto status =
-        database_->db().IngestExternalFile(database_->family(family), {path}, ingest);
-    EXPECT_TRUE(status.ok()) << status.ToString();
-    std::filesystem::remove(path);
   }
   void Delete(storage::Family family, const std::string& key) {
     EXPECT_TRUE(database_->db().Delete({}, database_->family(family), key).ok());
@@ -129,6 +109,34 @@ class StoreSurgery {
  private:
   std::shared_ptr<storage::Database> database_;
 };
+
+// Gives a closed store's `key` that value in a table whose values are not aligned.
+inline void PutMisaligned(const std::string& path, storage::Family family, const std::string& key,
+                          const std::string& value) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (int i = 0; i < storage::kFamilyCount; ++i) {
+    const auto each = static_cast<storage::Family>(i);
+    rocksdb::ColumnFamilyOptions options = storage::FamilyOptions(each, nullptr);
+    if (each == family) {
+      rocksdb::BlockBasedTableOptions table;
+      table.checksum = rocksdb::kXXH3;
+      options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    }
+    families.emplace_back(std::string(storage::FamilyName(each)), options);
+  }
+  rocksdb::DB* opened = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  const auto status = rocksdb::DB::Open({}, path, families, &handles, &opened);
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  rocksdb::ColumnFamilyHandle* handle = handles[static_cast<std::size_t>(family)];
+  EXPECT_TRUE(db->Put({}, handle, std::string(1, '\0'), "odd").ok());
+  EXPECT_TRUE(db->Put({}, handle, key, value).ok());
+  EXPECT_TRUE(db->Flush({}, handle).ok());
+  for (rocksdb::ColumnFamilyHandle* each : handles) {
+    EXPECT_TRUE(db->DestroyColumnFamilyHandle(each).ok());
+  }
+}
 
 inline std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
