@@ -43,6 +43,7 @@ class Table {
         return place.column == storage::ColumnKind::kEmbedding;
       });
       if (!has_rows) continue;
+      path_ = path;
       file_ = ::open(path.c_str(), O_WRONLY);
       break;
     }
@@ -53,6 +54,7 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
+  const std::string& path() const { return path_; }
   const std::vector<Place>& places() const { return places_; }
   // Those of codes alone.
   std::vector<Place> OfCodes() const {
@@ -89,6 +91,11 @@ class Table {
   void Restore(std::size_t begin, std::size_t end) {
     Set(begin, std::string_view(whole_).substr(begin, end - begin));
   }
+  // As the file was at first, whatever its length is now.
+  void WriteWhole() const {
+    EXPECT_EQ(::pwrite(file_, whole_.data(), whole_.size(), 0),
+              static_cast<ssize_t>(whole_.size()));
+  }
   void Restore(const Place& place) { Restore(place.at, place.end()); }
 
  private:
@@ -113,6 +120,7 @@ class Table {
     Set(at, {reinterpret_cast<const char*>(&hash), sizeof hash});
   }
 
+  std::string path_;
   int file_ = -1;
   std::string whole_, now_;
   std::vector<Place> places_;
