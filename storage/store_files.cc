@@ -60,6 +60,12 @@ class StoreFilesImpl : public StoreFiles {
       ENGRAM_RETURN_IF_ERROR(state_->blocks->Prefault());
       ENGRAM_RETURN_IF_ERROR(state_->edges->Prefault());
     }
+    if (options_.verify_at_open) {
+      for (const MappedBlock& block : state_->blocks->blocks()) {
+        ENGRAM_RETURN_IF_ERROR(block.CheckWithCodes());
+      }
+      ENGRAM_RETURN_IF_ERROR(state_->edges->Check(/*verify=*/true));
+    }
     if (options_.read_only) return absl::OkStatus();
     RemoveLeftovers(path_);
     ENGRAM_RETURN_IF_ERROR(maintenance_->DropOrphans());

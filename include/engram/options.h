@@ -77,6 +77,12 @@ struct StoreOptions {
   // the first search does not pay for page faults. Default: false.
   bool prefault = false;
 
+  // Compare every block and the sealed edges with their checksums at open, where else each is
+  // compared when it is first touched (ReadOptions::verify_checksums) or when Verify() is called:
+  // kDataLoss naming the first that is damaged, codes included, and no search pays for it later.
+  // It reads all sealed bytes (docs/durability.md has what each way costs). Default: false.
+  bool verify_at_open = false;
+
   // Which kernels: "" for the best here, else a name that Kernels() lists,
   // such as "zig-v3". The environment variable ENGRAM_KERNELS is asked when
   // this is empty. Default: "".
