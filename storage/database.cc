@@ -259,13 +259,18 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
       path, std::string(last.message())));
 }
 
-absl::Status Database::HasAtLeast(std::uint64_t batch) const {
-  if (batch == 0) return absl::OkStatus();
+absl::StatusOr<std::uint64_t> Database::NewestBatch() const {
   ENGRAM_ASSIGN_OR_RETURN(const std::string value, Get(Family::kCatalog, kCommitKey));
   ENGRAM_ASSIGN_OR_RETURN(const CommitRecord commit, DecodeCommitRecord(value));
-  if (commit.batch >= batch) return absl::OkStatus();
+  return commit.batch;
+}
+
+absl::Status Database::HasAtLeast(std::uint64_t batch) const {
+  if (batch == 0) return absl::OkStatus();
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint64_t newest, NewestBatch());
+  if (newest >= batch) return absl::OkStatus();
   return absl::DataLossError(
-      absl::StrFormat("%s shows batch %d, and had batch %d before", path_, commit.batch, batch));
+      absl::StrFormat("%s shows batch %d, and had batch %d before", path_, newest, batch));
 }
 
 absl::Status Database::HasNamedFiles() const {
