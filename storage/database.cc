@@ -107,6 +107,10 @@ absl::Status CheckDirectory(const DatabaseOptions& options, const std::string& p
       state == DirectoryState::kAbsent ? "nothing is there" : "the directory is empty"));
 }
 
+bool MayBeARace(const absl::Status& status) {
+  return !status.ok() && !absl::IsNotFound(status) && !absl::IsFailedPrecondition(status);
+}
+
 void RaiseTo(std::atomic<std::uint64_t>& number, std::uint64_t to) {
   std::uint64_t now = number;
   while (now < to && !number.compare_exchange_weak(now, to)) continue;
@@ -169,7 +173,13 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& 
                                                          const std::string& path) {
   RaiseOpenFileLimit();
   if (!options.read_only) return OpenWriter(options, path);
-  ENGRAM_RETURN_IF_ERROR(CheckDirectory(options, path));
+  absl::Status status = CheckDirectory(options, path);
+  // A writer that opens the store replaces the manifest, maybe after CURRENT was read.
+  for (int attempt = 1; MayBeARace(status) && attempt < kReaderAttempts; ++attempt) {
+    std::this_thread::sleep_for(kReaderPause);
+    status = CheckDirectory(options, path);
+  }
+  ENGRAM_RETURN_IF_ERROR(status);
   return OpenReader(options, path);
 }
 
