@@ -107,6 +107,10 @@ absl::Status CheckDirectory(const DatabaseOptions& options, const std::string& p
       state == DirectoryState::kAbsent ? "nothing is there" : "the directory is empty"));
 }
 
+bool MayBeARace(const absl::Status& status) {
+  return !status.ok() && !absl::IsNotFound(status) && !absl::IsFailedPrecondition(status);
+}
+
 void RaiseTo(std::atomic<std::uint64_t>& number, std::uint64_t to) {
   std::uint64_t now = number;
   while (now < to && !number.compare_exchange_weak(now, to)) continue;
@@ -169,7 +173,13 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& 
                                                          const std::string& path) {
   RaiseOpenFileLimit();
   if (!options.read_only) return OpenWriter(options, path);
-  ENGRAM_RETURN_IF_ERROR(CheckDirectory(options, path));
+  absl::Status status = CheckDirectory(options, path);
+  // A writer that opens the store replaces the manifest, maybe after CURRENT was read.
+  for (int attempt = 1; MayBeARace(status) && attempt < kReaderAttempts; ++attempt) {
+    std::this_thread::sleep_for(kReaderPause);
+    status = CheckDirectory(options, path);
+  }
+  ENGRAM_RETURN_IF_ERROR(status);
   return OpenReader(options, path);
 }
 
@@ -259,13 +269,18 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
       path, std::string(last.message())));
 }
 
-absl::Status Database::HasAtLeast(std::uint64_t batch) const {
-  if (batch == 0) return absl::OkStatus();
+absl::StatusOr<std::uint64_t> Database::NewestBatch() const {
   ENGRAM_ASSIGN_OR_RETURN(const std::string value, Get(Family::kCatalog, kCommitKey));
   ENGRAM_ASSIGN_OR_RETURN(const CommitRecord commit, DecodeCommitRecord(value));
-  if (commit.batch >= batch) return absl::OkStatus();
+  return commit.batch;
+}
+
+absl::Status Database::HasAtLeast(std::uint64_t batch) const {
+  if (batch == 0) return absl::OkStatus();
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint64_t newest, NewestBatch());
+  if (newest >= batch) return absl::OkStatus();
   return absl::DataLossError(
-      absl::StrFormat("%s shows batch %d, and had batch %d before", path_, commit.batch, batch));
+      absl::StrFormat("%s shows batch %d, and had batch %d before", path_, newest, batch));
 }
 
 absl::Status Database::HasNamedFiles() const {

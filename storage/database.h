@@ -54,6 +54,11 @@ class Database {
   // Reads `key` outside any snapshot. kNotFound when it is not there.
   absl::StatusOr<std::string> Get(Family family, std::string_view key) const;
 
+  // Returns: the number of the newest batch there is.
+  absl::StatusOr<std::uint64_t> NewestBatch() const;
+  // Returns: kDataLoss naming both when the newest batch there is comes before `batch`.
+  absl::Status HasAtLeast(std::uint64_t batch) const;
+
   // Everything written so far survives power loss.
   absl::Status SyncLog();
 
@@ -77,7 +82,6 @@ class Database {
   static absl::StatusOr<std::shared_ptr<Database>> OpenReader(const DatabaseOptions& options,
                                                               const std::string& path);
   absl::Status Recover(const rocksdb::DBOptions& options, std::uint64_t cache_bytes);
-  absl::Status HasAtLeast(std::uint64_t batch) const;
   absl::Status HasNamedFiles() const;
   absl::Status HasNamedEdges() const;
 

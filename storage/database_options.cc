@@ -90,8 +90,8 @@ rocksdb::DBOptions OpenOptions(bool read_only) {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.skip_stats_update_on_db_open = true;
+  options.env = StoreEnv();
   if (read_only) return options;
-  options.env = IngestionEnv();
   options.max_bgerror_resume_count = 0;
   // All families in one flush: what table files hold is then always one commit's
   // state, whichever log files are left.

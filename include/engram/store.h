@@ -363,10 +363,10 @@ class Store {
   virtual absl::Status Compact(const CompactOptions& options) = 0;
 
   // Writes a store with the same memories into `directory`, which must not
-  // exist, and neither must `directory`.tmp, where it is made: it appears whole, or not at all.
-  // Blocks are shared by hard link where the file system allows, else copied; when the
-  // call returns it survives power loss, as far as the directory it lies in did. Seals,
-  // compactions and imports wait while it is noted which files there are, and not while they
+  // exist, and neither must `directory`.tmp, where it is made: it appears whole, or not at all,
+  // and is opened before it does. Blocks are shared by hard link where the file system allows, else
+  // copied; when the call returns it survives power loss, as far as the directory it lies in did.
+  // Seals, compactions and imports wait while it is noted which files there are, and not while they
   // are copied; what these replace meanwhile keeps its space until the end. Progress counts
   // files. Not for read-only opens.
   virtual absl::Status Backup(const BackupOptions& options, const std::string& directory) = 0;
