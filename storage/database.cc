@@ -16,6 +16,7 @@
 #include "storage/format/record_format.h"
 #include "storage/log_check.h"
 #include "storage/store_directory.h"
+#include "storage/table_check.h"
 
 namespace engram::storage {
 namespace {
@@ -201,6 +202,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOpt
   open_options.create_missing_column_families = true;
   ENGRAM_RETURN_IF_ERROR(database->Recover(open_options, options.block_cache_bytes));
   ENGRAM_RETURN_IF_ERROR(database->HasAtLeast(extent.kept));
+  if (options.check_columns) ENGRAM_RETURN_IF_ERROR(database->CheckColumns());
   return database;
 }
 
@@ -261,12 +263,20 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
     // A compaction may still have dropped files that the catalog names. When they stay away it is
     // damage, which the blocks themselves tell of.
     last = database->HasNamedFiles();
-    if (last.ok() || (attempt + 1 >= kReaderAttempts && !moves())) return database;
+    if (!last.ok() && (attempt + 1 < kReaderAttempts || moves())) continue;
+    if (options.check_columns) last = database->CheckColumns();
+    if (last.ok() || !options.check_columns) return database;
+    if (!absl::IsUnavailable(last)) return last;
   }
   if (!moves()) return last;
   return absl::UnavailableError(absl::StrFormat(
       "a writer replaces the files of %s faster than they can be opened; the last attempt: %s",
       path, std::string(last.message())));
+}
+
+absl::Status Database::CheckColumns() const {
+  ENGRAM_RETURN_IF_ERROR(CheckTables(*this, Family::kBlocks));
+  return CheckTables(*this, Family::kEdges);
 }
 
 absl::StatusOr<std::uint64_t> Database::NewestBatch() const {

@@ -36,7 +36,8 @@ DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
           .error_if_exists = options.error_if_exists,
           .read_only = options.read_only,
           .lock_timeout = options.lock_timeout,
-          .block_cache_bytes = options.block_cache_bytes};
+          .block_cache_bytes = options.block_cache_bytes,
+          .check_columns = true};
 }
 
 class StoreFilesImpl : public StoreFiles {

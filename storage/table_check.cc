@@ -46,6 +46,9 @@ class TableFile {
   TableFile& operator=(const TableFile&) = delete;
 
   absl::Status Check(const rocksdb::TableProperties& properties) {
+    if (file_ < 0 && errno == ENOENT) {
+      return absl::UnavailableError(absl::StrFormat("table file %s was replaced", path_));
+    }
     if (file_ < 0) return Failed(errno);
     std::uint64_t at = 0;
     std::string last;  // key

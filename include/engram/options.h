@@ -311,7 +311,8 @@ struct ImportOptions {
 struct CompactOptions {
   // Rewrite only files of which at least this share of rows is dead; 0 to 1. 0 also
   // takes files with a single dead row, and those whose codes are damaged, or that an older version
-  // wrote without. Small files are merged whatever it is. Default: 0.
+  // wrote without, and gives back the space of payloads and keys that were replaced or deleted,
+  // which else comes back in time. Small files are merged whatever it is. Default: 0.
   double min_dead_fraction = 0.0;
   ProgressCallback progress;
 };

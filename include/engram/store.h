@@ -356,10 +356,12 @@ class Store {
   virtual absl::Status Seal() = 0;
 
   // Seals the tail, rewrites the files that hold dead rows, or whose codes are damaged or missing
-  // (see CompactOptions), and merges small files where many lie side by side. The space they
-  // took comes back when the last Snapshot, Iterator and search of the old state end. Answers do
-  // not change. Seals and imports wait for one file at most; the callback may itself use the store,
-  // but not close it. kDataLoss: a damaged file is left as it is, and all others are done.
+  // (see CompactOptions), and merges small files where many lie side by side; with
+  // min_dead_fraction 0 it also writes payloads, ids and keys anew where some were replaced or
+  // deleted, and ends the log. The space they took comes back when the last Snapshot, Iterator and
+  // search of the old state end. Answers do not change. Seals and imports wait for one file at
+  // most; the callback may itself use the store, but not close it. kDataLoss: a damaged file is
+  // left as it is, and all others are done.
   virtual absl::Status Compact(const CompactOptions& options) = 0;
 
   // Writes a store with the same memories into `directory`, which must not
