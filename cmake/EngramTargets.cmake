@@ -22,6 +22,15 @@ if(ENGRAM_SANITIZE)
     -fsanitize=${ENGRAM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
   target_link_options(engram_compile_flags INTERFACE -fsanitize=${ENGRAM_SANITIZE})
 endif()
+if(ENGRAM_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    message(FATAL_ERROR "ENGRAM_FUZZ needs Clang, which has libFuzzer: ./dev fuzz")
+  endif()
+  # UBSan leaves these casts out unless it is asked.
+  target_compile_options(engram_compile_flags INTERFACE
+    -fsanitize=fuzzer-no-link,float-cast-overflow -fno-sanitize-recover=all)
+  target_link_options(engram_compile_flags INTERFACE -fsanitize=float-cast-overflow)
+endif()
 
 set_property(GLOBAL PROPERTY ENGRAM_LAYERS "")
 

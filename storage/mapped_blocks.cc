@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "storage/base/alignment.h"
 #include "storage/base/prefault.h"
 #include "storage/base/status.h"
 #include "storage/format/record_format.h"
@@ -191,8 +192,10 @@ void MappedBlocks::AddColumn(const BlockKey& key, std::string_view value, std::u
   // The other columns of a damaged block count: one may be the rotation of its whole file.
   auto column = DecodeBlockColumn(value);
   absl::Status& usable = IsDerived(key.column) ? block->codes_usable_ : block->usable_;
-  if (!column.ok()) {
-    usable.Update(Unusable(block->extent_, key.column, std::string(column.status().message())));
+  const absl::Status sound =
+      column.ok() ? CheckAlignment(column->payload, kPayloadAlignment) : column.status();
+  if (!sound.ok()) {
+    usable.Update(Unusable(block->extent_, key.column, std::string(sound.message())));
     return;
   }
   if (!Fits(column->header, key, block->extent_, dimension)) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "storage/base/alignment.h"
 #include "storage/base/prefault.h"
 #include "storage/base/status.h"
 
@@ -149,8 +150,10 @@ void MappedEdges::AddColumn(const BlockKey& key, std::string_view value) {
   auto* run = const_cast<EdgeRun*>(Find(static_cast<std::uint32_t>(key.first_row)));
   if (run == nullptr || run->block.first_node != key.first_row) return;
   const auto column = DecodeBlockColumn(value);
-  if (!column.ok()) {
-    usable_.Update(Bad(run->block, key.column, std::string(column.status().message())));
+  const absl::Status sound =
+      column.ok() ? CheckAlignment(column->payload, kPayloadAlignment) : column.status();
+  if (!sound.ok()) {
+    usable_.Update(Bad(run->block, key.column, std::string(sound.message())));
     return;
   }
   const BlockHeader& header = column->header;

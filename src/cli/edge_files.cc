@@ -59,7 +59,7 @@ absl::Status SetField(const std::string& field, const Json& value, EdgeLine& edg
     ENGRAM_ASSIGN_OR_RETURN(end, ParseEnd(field, value));
   } else if (field == "weight") {
     if (!value.is_number()) return Bad("\"weight\" is no number");
-    edge.weight = static_cast<float>(value.get<double>());
+    edge.weight = ToFloat(value.get<double>());
   } else if (field == "type") {
     const bool number = value.is_number_unsigned() && value.get<std::uint64_t>() <= 0xffffffff;
     if (!number && !value.is_string()) {
@@ -173,10 +173,12 @@ absl::Status EdgeReader::ReadHeader() {
   };
   const auto check = [](bool id, bool key, const char* end) {
     if (id != key) return absl::OkStatus();
-    return Bad(absl::StrFormat(id ? "the header names both \"%s\" and \"%s_key\"; an end is given "
-                                    "one way"
-                                  : "the header needs one of the columns \"%s\" and \"%s_key\"",
-                               end, end));
+    if (!id) {
+      return Bad(
+          absl::StrFormat("the header needs one of the columns \"%s\" and \"%s_key\"", end, end));
+    }
+    return Bad(absl::StrFormat(
+        "the header names both \"%s\" and \"%s_key\"; an end is given one way", end, end));
   };
   ENGRAM_RETURN_IF_ERROR(check(has(Column::kFrom), has(Column::kFromKey), "from"));
   return check(has(Column::kTo), has(Column::kToKey), "to");

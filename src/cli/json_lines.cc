@@ -1,6 +1,8 @@
 #include "cli/json_lines.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -83,7 +85,10 @@ absl::StatusOr<std::vector<float>> ToVector(const Json& json) {
       return Bad(absl::StrFormat("value %d of the vector is %s, not a number", vector.size(),
                                  value.type_name()));
     }
-    vector.push_back(static_cast<float>(value.get<double>()));
+    vector.push_back(ToFloat(value.get<double>()));
+    if (std::isfinite(vector.back())) continue;
+    return Bad(absl::StrFormat("value %d of the vector is %g, beyond the range of f32",
+                               vector.size() - 1, value.get<double>()));
   }
   return vector;
 }
@@ -163,6 +168,16 @@ absl::StatusOr<JsonMemory> ParseMemory(const std::string& line) {
     return Bad("it has neither \"id\" nor \"key\"");
   }
   return memory;
+}
+
+float ToFloat(double value) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  constexpr double kNearestIsInfinity = 0x1.ffffffp127;
+  if (std::abs(value) < kNearestIsInfinity) {
+    return static_cast<float>(std::clamp(value, -kMost, kMost));
+  }
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  return value < 0 ? -kInfinity : kInfinity;
 }
 
 absl::StatusOr<std::vector<float>> ParseVector(const std::string& text) {

@@ -32,6 +32,10 @@ absl::StatusOr<nlohmann::json> ParseObject(const std::string& text);
 // Errors: kInvalidArgument saying what is wrong; the caller names the line.
 absl::StatusOr<JsonMemory> ParseMemory(const std::string& line);
 
+// Returns: the f32 that is nearest to `value`; infinity beyond its range, where a cast is
+// undefined.
+float ToFloat(double value);
+
 // Reads the array of --vector.
 absl::StatusOr<std::vector<float>> ParseVector(const std::string& text);
 

@@ -105,6 +105,11 @@ absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value) {
                                    column.header.rows, column.header.bytes_per_row, payload_bytes,
                                    head, value.size()));
   }
+  // Elsewhere it would not be aligned, which kernels and types take for granted.
+  if (head != BlockHeadBytes(payload_bytes)) {
+    return Damaged(absl::StrFormat("payload of %d bytes at %d, expected at %d", payload_bytes, head,
+                                   BlockHeadBytes(payload_bytes)));
+  }
   column.payload = value.substr(head, payload_bytes);
   return column;
 }

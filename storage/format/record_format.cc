@@ -31,7 +31,7 @@ absl::Status CheckExtents(const FileEntry& entry) {
   for (const BlockExtent& block : entry.blocks) {
     const bool sound = block.rows >= 1 && block.rows <= kMaxRowsPerBlock &&
                        block.span >= block.rows && block.first_row <= kMaxRow &&
-                       block.first_row >= previous_end;
+                       block.end_row() <= kMaxRow && block.first_row >= previous_end;
     if (!sound) {
       return Damaged(
           "a file entry of the catalog",
@@ -39,6 +39,22 @@ absl::Status CheckExtents(const FileEntry& entry) {
                           block.first_row, block.rows, block.span, previous_end));
     }
     previous_end = block.end_row();
+  }
+  return absl::OkStatus();
+}
+
+// Searches read these of every block without a look.
+absl::Status CheckColumns(const std::vector<ColumnKind>& columns) {
+  for (std::size_t i = 1; i < columns.size(); ++i) {
+    if (columns[i - 1] < columns[i]) continue;
+    return Damaged("a file entry of the catalog",
+                   absl::StrFormat("column %d follows column %d", columns[i], columns[i - 1]));
+  }
+  for (const ColumnKind column :
+       {ColumnKind::kEmbedding, ColumnKind::kNorm, ColumnKind::kNode, ColumnKind::kId}) {
+    if (std::binary_search(columns.begin(), columns.end(), column)) continue;
+    return Damaged("a file entry of the catalog",
+                   absl::StrFormat("it names no column %s", ColumnName(column)));
   }
   return absl::OkStatus();
 }
@@ -137,7 +153,7 @@ absl::StatusOr<FileEntry> DecodeFileEntry(std::string_view bytes) {
   for (std::uint32_t i = 0; i < columns; ++i) {
     entry.columns.push_back(static_cast<ColumnKind>(reader.Read<std::uint32_t>()));
   }
-  for (std::uint32_t i = 0; i < blocks; ++i) {
+  for (std::uint32_t i = 0; i < blocks && reader.ok(); ++i) {
     BlockExtent block;
     block.first_row = reader.Read<std::uint64_t>();
     block.span = reader.Read<std::uint32_t>();
@@ -145,6 +161,7 @@ absl::StatusOr<FileEntry> DecodeFileEntry(std::string_view bytes) {
     entry.blocks.push_back(block);
   }
   if (!reader.finished()) return WrongSize("a file entry of the catalog", bytes.size());
+  ENGRAM_RETURN_IF_ERROR(CheckColumns(entry.columns));
   ENGRAM_RETURN_IF_ERROR(CheckExtents(entry));
   return entry;
 }

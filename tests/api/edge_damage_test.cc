@@ -239,6 +239,29 @@ TEST_F(EdgeDamage, ContentsThatAreInBoundsAndWrongAreSafeAndFound) {
   }
 }
 
+TEST_F(EdgeDamage, AColumnThatIsNotAlignedIsDataLoss) {
+  const auto misalign = [](Family family, ColumnKind column) {
+    return [=](StoreSurgery& surgery) {
+      std::string key;
+      storage::BlockHeader header;
+      const std::string payload = surgery.Column(family, column, &key, &header);
+      surgery.PutMisaligned(family, key, storage::EncodeBlockColumn(header, payload));
+    };
+  };
+  testing::TempDir copies;
+  const auto edges = OpenDamaged(copies / "e", misalign(Family::kEdges, ColumnKind::kEdgeTarget));
+  ASSERT_TRUE(edges.ok()) << edges.status();
+  for (const absl::Status& status : CallAll(**edges, false)) {
+    EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status;
+    EXPECT_TRUE(Says(status, "column edge target: its payload lies ")) << status;
+  }
+  const auto rows = OpenDamaged(copies / "r", misalign(Family::kBlocks, ColumnKind::kEmbedding));
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  const auto found = (*rows)->Search({}, std::vector<float>{1.0f, 2.0f, 3.0f, 4.0f});
+  EXPECT_EQ(found.status().code(), StatusCode::kDataLoss) << found.status();
+  EXPECT_TRUE(Says(found.status(), "column embedding: its payload lies ")) << found.status();
+}
+
 TEST_F(EdgeDamage, ACatalogThatDoesNotFitTheColumnsIsDataLoss) {
   const auto with = [](const std::function<void(storage::EdgeCatalog&)>& change) {
     return [change](StoreSurgery& surgery) {

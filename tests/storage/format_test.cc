@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "storage/base/hash.h"
 #include "storage/format/block_format.h"
 #include "storage/format/key_format.h"
 #include "storage/format/record_format.h"
@@ -100,10 +101,11 @@ TEST(RecordFormat, CommitRecordRoundTrips) {
 }
 
 TEST(RecordFormat, FileEntryRefusesOverlapAndAbsurdCounts) {
-  FileEntry entry{.generation = 1,
-                  .columns = {ColumnKind::kEmbedding, ColumnKind::kId},
-                  .blocks = {{.first_row = 0, .span = 64, .rows = 64},
-                             {.first_row = 64, .span = 70, .rows = 60}}};
+  FileEntry entry{
+      .generation = 1,
+      .columns = {ColumnKind::kEmbedding, ColumnKind::kNorm, ColumnKind::kNode, ColumnKind::kId},
+      .blocks = {{.first_row = 0, .span = 64, .rows = 64},
+                 {.first_row = 64, .span = 70, .rows = 60}}};
   EXPECT_EQ(*DecodeFileEntry(EncodeFileEntry(entry)), entry);
   ExpectEveryTruncationIsDataLoss(EncodeFileEntry(entry),
                                   [](const std::string& b) { return DecodeFileEntry(b); });
@@ -114,6 +116,30 @@ TEST(RecordFormat, FileEntryRefusesOverlapAndAbsurdCounts) {
   EXPECT_EQ(DecodeFileEntry(many).status().code(), absl::StatusCode::kDataLoss);
 }
 
+TEST(RecordFormat, FileEntryRefusesWhatSearchesCouldNotRead) {
+  FileEntry entry{
+      .generation = 1,
+      .columns = {ColumnKind::kEmbedding, ColumnKind::kNorm, ColumnKind::kNode, ColumnKind::kId},
+      .blocks = {{.first_row = kMaxRow - 64, .span = 64, .rows = 64}}};
+  ASSERT_TRUE(DecodeFileEntry(EncodeFileEntry(entry)).ok());
+  const auto expect_damaged = [](const FileEntry& damaged, const std::string& why) {
+    const absl::Status status = DecodeFileEntry(EncodeFileEntry(damaged)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_NE(status.message().find(why), std::string::npos) << status;
+  };
+  FileEntry damaged = entry;
+  ++damaged.blocks[0].span;
+  expect_damaged(damaged, "64 rows in a span of 65");
+  for (std::size_t i = 0; i < entry.columns.size(); ++i) {
+    damaged = entry;
+    damaged.columns.erase(damaged.columns.begin() + static_cast<std::ptrdiff_t>(i));
+    expect_damaged(damaged, "it names no column " + std::string(ColumnName(entry.columns[i])));
+  }
+  damaged = entry;
+  damaged.columns.push_back(ColumnKind::kId);
+  expect_damaged(damaged, "column 4 follows column 4");
+}
+
 TEST(BlockFormat, PayloadIsAlignedWhereRocksDbPutsTheValue) {
   for (const std::size_t payload : {1u, 100u, 4000u, 4096u, 16256u, 16384u, 2u << 20, 40u << 20}) {
     const std::size_t head = BlockHeadBytes(payload);
@@ -122,6 +148,20 @@ TEST(BlockFormat, PayloadIsAlignedWhereRocksDbPutsTheValue) {
     EXPECT_EQ((1 + 1 + varint + kBlockKeyBytes + 8 + head) % kPayloadAlignment, 0u) << payload;
     EXPECT_GE(head, kBlockHeaderBytes);
   }
+}
+
+TEST(BlockFormat, APayloadElsewhereIsDamaged) {
+  std::string value = EncodeBlockColumn(
+      {.rows = 8, .span = 8, .column = ColumnKind::kId, .bytes_per_row = 8}, std::string(64, 'p'));
+  const std::uint16_t head = static_cast<std::uint16_t>(BlockHeadBytes(64) + 1);
+  value.replace(6, sizeof head, reinterpret_cast<const char*>(&head), sizeof head);
+  const std::uint64_t hash = Hash64(value.substr(0, 56));
+  value.replace(56, sizeof hash, reinterpret_cast<const char*>(&hash), sizeof hash);
+  const absl::Status status = DecodeBlockColumn(value).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_NE(status.message().find("payload of 64 bytes at " + std::to_string(head)),
+            std::string::npos)
+      << status;
 }
 
 TEST(BlockFormat, EveryFlippedBitOfHeaderOrPayloadIsSeen) {

@@ -4,6 +4,7 @@
 #define ENGRAM_TESTS_SUPPORT_STORE_SURGERY_H_
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rocksdb/sst_file_writer.h"
 #include "storage/database.h"
 #include "storage/format/block_format.h"
 #include "storage/format/record_format.h"
@@ -29,6 +31,25 @@ class StoreSurgery {
 
   void Put(storage::Family family, const std::string& key, const std::string& value) {
     EXPECT_TRUE(database_->db().Put({}, database_->family(family), key, value).ok());
+  }
+  // By a table that does not lie as those of the store do: behind another value, `value` is not
+  // aligned.
+  void PutMisaligned(storage::Family family, const std::string& key, const std::string& value) {
+    rocksdb::Options options;
+    options.compression = rocksdb::kNoCompression;
+    const std::string path = std::filesystem::temp_directory_path() /
+                             ("engram-misaligned-" + std::to_string(::getpid()) + ".sst");
+    rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options);
+    ASSERT_TRUE(writer.Open(path).ok());
+    ASSERT_TRUE(writer.Put(std::string(1, '\0'), "odd").ok());
+    ASSERT_TRUE(writer.Put(key, value).ok());
+    ASSERT_TRUE(writer.Finish().ok());
+    rocksdb::IngestExternalFileOptions ingest;
+    ingest.move_files = true;
+    const auto status =
+        database_->db().IngestExternalFile(database_->family(family), {path}, ingest);
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    std::filesystem::remove(path);
   }
   void Delete(storage::Family family, const std::string& key) {
     EXPECT_TRUE(database_->db().Delete({}, database_->family(family), key).ok());
