@@ -29,6 +29,7 @@ namespace {
 constexpr std::uint64_t kBlockBytes = std::uint64_t{2} << 20;
 constexpr std::uint32_t kRowUnit = 64;
 constexpr std::size_t kLinkEdges = std::size_t{1} << 18;
+constexpr int kReaderAttempts = 20;
 constexpr std::size_t kKnownNodes = std::size_t{1} << 22;  // some 100 MB
 
 DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
@@ -37,6 +38,20 @@ DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
           .read_only = options.read_only,
           .lock_timeout = options.lock_timeout,
           .block_cache_bytes = options.block_cache_bytes};
+}
+
+// As the store is now. A writer of another process may take files away between a reader's open and
+// its look at them: then it looks at what took their place.
+absl::StatusOr<std::unique_ptr<WriterState>> OpenState(const FilesOptions& options,
+                                                       const std::string& path,
+                                                       const WriterState* previous) {
+  for (int attempt = 1;; ++attempt) {
+    ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options), path));
+    ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, LoadOrCreateMeta(options, *database));
+    auto state = LoadWriterState(std::move(database), meta, previous);
+    const bool may_pass = options.read_only && absl::IsUnavailable(state.status());
+    if (!may_pass || attempt == kReaderAttempts) return state;
+  }
 }
 
 class StoreFilesImpl : public StoreFiles {
@@ -215,8 +230,7 @@ absl::Status StoreFilesImpl::Backup(const std::string& directory,
 absl::Status StoreFilesImpl::Refresh() {
   if (!options_.read_only) return absl::OkStatus();
   absl::MutexLock lock(&refresh_mutex_);
-  ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options_), path_));
-  ENGRAM_ASSIGN_OR_RETURN(auto state, LoadWriterState(std::move(database), meta_, state_.get()));
+  ENGRAM_ASSIGN_OR_RETURN(auto state, OpenState(options_, path_, state_.get()));
   publisher_.Publish(*state);
   maintenance_ = std::make_unique<Maintenance>(*state, queue_, publisher_);
   state_ = std::move(state);
@@ -286,9 +300,7 @@ absl::StatusOr<std::unique_ptr<StoreFiles>> StoreFiles::Open(const FilesOptions&
       ENGRAM_RETURN_IF_ERROR(CheckCreation(options));
     }
   }
-  ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options), path));
-  ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, LoadOrCreateMeta(options, *database));
-  ENGRAM_ASSIGN_OR_RETURN(auto state, LoadWriterState(std::move(database), meta, nullptr));
+  ENGRAM_ASSIGN_OR_RETURN(auto state, OpenState(options, path, nullptr));
   auto files = std::make_unique<StoreFilesImpl>(options, std::move(state));
   ENGRAM_RETURN_IF_ERROR(files->Start());
   return files;
