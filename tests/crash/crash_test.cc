@@ -164,6 +164,11 @@ TEST(Crash, NothingAcknowledgedIsLostAndNothingIsHalfDone) {
     const bool at_work = kill % 4 == 0;
     store.RunWriter("right", at, at_work, 1000 + static_cast<unsigned>(random() % 100000));
     store.Check(/*read_only=*/random() % 3 == 0);
+    if (kill % 100 == 99) {
+      std::printf("%llu kills, %llu commits\n", static_cast<unsigned long long>(kill + 1),
+                  static_cast<unsigned long long>(store.commits()));
+      std::fflush(stdout);
+    }
   }
   std::uint64_t states = 0;
   const auto said = [&] { return reader.Read(&states, sizeof states); };
