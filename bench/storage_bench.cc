@@ -152,8 +152,12 @@ void Import(benchmark::State& state) {
   state.counters["codes_per_byte"] = codes;
 }
 
-// Opens 200,000 x 100 and answers once; tells the anonymous memory that took.
+// When blocks are compared with their checksums.
+enum When : int { kFirstTouch = 0, kAtOpen = 1, kNever = 2, kVerify = 3 };
+
+// Opens 200,000 x 100 and answers once, or verifies; tells the anonymous memory that took.
 void Reopen(benchmark::State& state) {
+  const auto when = static_cast<When>(state.range(0));
   TempDir folder;
   const std::vector<float> rows = SeededFloats(std::size_t{kDimension} * 1000, 1);
   {
@@ -175,9 +179,18 @@ void Reopen(benchmark::State& state) {
     state.PauseTiming();
     const std::uint64_t before = FromProc("smaps_rollup", "Anonymous:");
     state.ResumeTiming();
-    auto store = OpenStore(folder / "s", kDimension);
-    if (store == nullptr) return state.SkipWithError("cannot open");
-    const auto found = store->Search({}, absl::MakeConstSpan(rows).subspan(0, kDimension));
+    StoreOptions options;
+    options.verify_at_open = when == kAtOpen;
+    auto opened = Store::Open(options, folder / "s");
+    if (!opened.ok()) return state.SkipWithError("cannot open");
+    std::unique_ptr<Store> store = *std::move(opened);
+    if (when == kVerify) {
+      const auto report = store->Verify({});
+      if (!report.ok() || !report->findings.empty()) return state.SkipWithError("damage");
+    }
+    SearchOptions search;
+    search.verify_checksums = when != kNever;
+    const auto found = store->Search(search, absl::MakeConstSpan(rows).subspan(0, kDimension));
     if (!found.ok() || found->hits.at(0).id != 0) return state.SkipWithError("wrong answer");
     state.PauseTiming();
     const std::uint64_t after = FromProc("smaps_rollup", "Anonymous:");
@@ -199,6 +212,8 @@ BENCHMARK(Import)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(Reopen)
     ->Name("open/200000x100")
+    ->ArgName("checked:touch=0,open=1,never=2,verify=3")
+    ->DenseRange(kFirstTouch, kVerify)
     ->UseRealTime()
     ->Iterations(20)
     ->Unit(benchmark::kMillisecond);

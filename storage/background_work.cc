@@ -128,6 +128,7 @@ absl::Status BackgroundWork::Compact(double min_dead_fraction, const ProgressFun
     outcome_.compaction = status;
   }
   status.Update(Merge());
+  if (min_dead_fraction == 0.0) status.Update(maintenance_.CompactRecords());
   return status;
 }
 

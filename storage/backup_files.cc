@@ -90,6 +90,7 @@ BackupFiles::~BackupFiles() {
 absl::Status BackupFiles::Note() {
   ENGRAM_RETURN_IF_ERROR(FromRocks(database_.db().DisableFileDeletions(), "preparing the backup"));
   kept_ = true;
+  ENGRAM_ASSIGN_OR_RETURN(batch_, database_.NewestBatch());
   return FromRocks(
       database_.db().GetLiveFilesStorageInfo(rocksdb::LiveFilesStorageInfoOptions(), &files_),
       "preparing the backup");
@@ -106,6 +107,15 @@ absl::Status BackupFiles::Fill(const std::string& directory, const ProgressFunct
   return SyncDirectory(directory);
 }
 
+absl::Status BackupFiles::CheckOpens(const std::string& directory) const {
+  const auto opened = Database::Open({.read_only = true}, directory);
+  if (opened.ok()) return (*opened)->HasAtLeast(batch_);
+  return absl::InternalError(
+      absl::StrFormat("what was copied cannot be opened, after a failure that the store has to be "
+                      "opened again for: %s",
+                      std::string(opened.status().message())));
+}
+
 absl::Status BackupFiles::CopyTo(const std::string& directory, const ProgressFunction& progress) {
   namespace fs = std::filesystem;
   fs::path target(directory);
@@ -119,6 +129,7 @@ absl::Status BackupFiles::CopyTo(const std::string& directory, const ProgressFun
   rocksdb::Env& env = *rocksdb::Env::Default();
   ENGRAM_RETURN_IF_ERROR(FromRocks(env.CreateDir(staging), "backing up to " + directory));
   absl::Status status = Fill(staging, progress);
+  if (status.ok()) status = Annotate(CheckOpens(staging), "backing up to " + directory);
   if (status.ok()) {
     status = FromRocks(env.RenameFile(staging, target.string()), "backing up to " + directory);
   }

@@ -4,6 +4,7 @@
 #ifndef ENGRAM_STORAGE_BACKUP_FILES_H_
 #define ENGRAM_STORAGE_BACKUP_FILES_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,14 +27,18 @@ class BackupFiles {
   absl::Status Note();
 
   // After Note(): makes `directory`, which must not exist, with what was noted: table files by
-  // hard link where that works, the rest as copies; synced. It appears whole or not at all.
+  // hard link where that works, the rest as copies; synced. It appears whole or not at all, and
+  // has been opened before it does: after a failed ingestion RocksDB may note no bytes of its
+  // manifest.
   absl::Status CopyTo(const std::string& directory, const ProgressFunction& progress);
 
  private:
   absl::Status Fill(const std::string& directory, const ProgressFunction& progress);
+  absl::Status CheckOpens(const std::string& directory) const;
 
   const Database& database_;
   bool kept_ = false;
+  std::uint64_t batch_ = 0;  // the newest when it was noted
   std::vector<rocksdb::LiveFileStorageInfo> files_;
 };
 

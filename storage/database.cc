@@ -16,6 +16,7 @@
 #include "storage/format/record_format.h"
 #include "storage/log_check.h"
 #include "storage/store_directory.h"
+#include "storage/table_check.h"
 
 namespace engram::storage {
 namespace {
@@ -107,6 +108,10 @@ absl::Status CheckDirectory(const DatabaseOptions& options, const std::string& p
       state == DirectoryState::kAbsent ? "nothing is there" : "the directory is empty"));
 }
 
+bool MayBeARace(const absl::Status& status) {
+  return !status.ok() && !absl::IsNotFound(status) && !absl::IsFailedPrecondition(status);
+}
+
 void RaiseTo(std::atomic<std::uint64_t>& number, std::uint64_t to) {
   std::uint64_t now = number;
   while (now < to && !number.compare_exchange_weak(now, to)) continue;
@@ -169,7 +174,13 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& 
                                                          const std::string& path) {
   RaiseOpenFileLimit();
   if (!options.read_only) return OpenWriter(options, path);
-  ENGRAM_RETURN_IF_ERROR(CheckDirectory(options, path));
+  absl::Status status = CheckDirectory(options, path);
+  // A writer that opens the store replaces the manifest, maybe after CURRENT was read.
+  for (int attempt = 1; MayBeARace(status) && attempt < kReaderAttempts; ++attempt) {
+    std::this_thread::sleep_for(kReaderPause);
+    status = CheckDirectory(options, path);
+  }
+  ENGRAM_RETURN_IF_ERROR(status);
   return OpenReader(options, path);
 }
 
@@ -191,6 +202,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOpt
   open_options.create_missing_column_families = true;
   ENGRAM_RETURN_IF_ERROR(database->Recover(open_options, options.block_cache_bytes));
   ENGRAM_RETURN_IF_ERROR(database->HasAtLeast(extent.kept));
+  if (options.check_columns) ENGRAM_RETURN_IF_ERROR(database->CheckColumns());
   return database;
 }
 
@@ -251,7 +263,10 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
     // A compaction may still have dropped files that the catalog names. When they stay away it is
     // damage, which the blocks themselves tell of.
     last = database->HasNamedFiles();
-    if (last.ok() || (attempt + 1 >= kReaderAttempts && !moves())) return database;
+    if (!last.ok() && (attempt + 1 < kReaderAttempts || moves())) continue;
+    if (options.check_columns) last = database->CheckColumns();
+    if (last.ok() || !options.check_columns) return database;
+    if (!absl::IsUnavailable(last)) return last;
   }
   if (!moves()) return last;
   return absl::UnavailableError(absl::StrFormat(
@@ -259,13 +274,23 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
       path, std::string(last.message())));
 }
 
-absl::Status Database::HasAtLeast(std::uint64_t batch) const {
-  if (batch == 0) return absl::OkStatus();
+absl::Status Database::CheckColumns() const {
+  ENGRAM_RETURN_IF_ERROR(CheckTables(*this, Family::kBlocks));
+  return CheckTables(*this, Family::kEdges);
+}
+
+absl::StatusOr<std::uint64_t> Database::NewestBatch() const {
   ENGRAM_ASSIGN_OR_RETURN(const std::string value, Get(Family::kCatalog, kCommitKey));
   ENGRAM_ASSIGN_OR_RETURN(const CommitRecord commit, DecodeCommitRecord(value));
-  if (commit.batch >= batch) return absl::OkStatus();
+  return commit.batch;
+}
+
+absl::Status Database::HasAtLeast(std::uint64_t batch) const {
+  if (batch == 0) return absl::OkStatus();
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint64_t newest, NewestBatch());
+  if (newest >= batch) return absl::OkStatus();
   return absl::DataLossError(
-      absl::StrFormat("%s shows batch %d, and had batch %d before", path_, commit.batch, batch));
+      absl::StrFormat("%s shows batch %d, and had batch %d before", path_, newest, batch));
 }
 
 absl::Status Database::HasNamedFiles() const {

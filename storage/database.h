@@ -30,6 +30,8 @@ struct DatabaseOptions {
   bool read_only = false;
   std::chrono::milliseconds lock_timeout{0};
   std::uint64_t block_cache_bytes = 0;
+  // Look where the columns of blocks and edges lie, as who maps them must: table_check.h.
+  bool check_columns = false;
 };
 
 // An open RocksDB with the families of the format. Thread-safe.
@@ -54,6 +56,11 @@ class Database {
   // Reads `key` outside any snapshot. kNotFound when it is not there.
   absl::StatusOr<std::string> Get(Family family, std::string_view key) const;
 
+  // Returns: the number of the newest batch there is.
+  absl::StatusOr<std::uint64_t> NewestBatch() const;
+  // Returns: kDataLoss naming both when the newest batch there is comes before `batch`.
+  absl::Status HasAtLeast(std::uint64_t batch) const;
+
   // Everything written so far survives power loss.
   absl::Status SyncLog();
 
@@ -77,7 +84,8 @@ class Database {
   static absl::StatusOr<std::shared_ptr<Database>> OpenReader(const DatabaseOptions& options,
                                                               const std::string& path);
   absl::Status Recover(const rocksdb::DBOptions& options, std::uint64_t cache_bytes);
-  absl::Status HasAtLeast(std::uint64_t batch) const;
+  // As table_check.h says, of all files at once: beside a writer they go again soon.
+  absl::Status CheckColumns() const;
   absl::Status HasNamedFiles() const;
   absl::Status HasNamedEdges() const;
 

@@ -20,6 +20,9 @@ constexpr std::size_t kAllMemtablesBytes = std::size_t{48} << 20;
 // Reinforcements of one memory that a read may have to add up.
 constexpr std::size_t kMaxMergesToRead = 64;
 constexpr std::uint64_t kLogBytes = std::uint64_t{64} << 20;
+// A manifest grows by every seal until the store is opened again; a new one begins with what
+// counts, some 300 bytes a file.
+constexpr std::uint64_t kManifestBytes = std::uint64_t{16} << 20;
 
 // RocksDB's own log would hold keys, which are the user's, and paths.
 class SilentLogger : public rocksdb::Logger {
@@ -90,14 +93,15 @@ rocksdb::DBOptions OpenOptions(bool read_only) {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.skip_stats_update_on_db_open = true;
+  options.env = StoreEnv();
   if (read_only) return options;
-  options.env = IngestionEnv();
   options.max_bgerror_resume_count = 0;
   // All families in one flush: what table files hold is then always one commit's
   // state, whichever log files are left.
   options.atomic_flush = true;
   options.manual_wal_flush = true;  // so that Durability::kNone costs no system call
   options.max_total_wal_size = kLogBytes;
+  options.max_manifest_file_size = kManifestBytes;
   options.db_write_buffer_size = kAllMemtablesBytes;
   options.max_background_jobs = 2;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;

@@ -10,10 +10,10 @@
 
 namespace engram::storage {
 
-// Returns: the environment of every database that is written to. It lives as long as the process.
-rocksdb::Env* IngestionEnv();
+// Returns: the environment of every database. It lives as long as the process.
+rocksdb::Env* StoreEnv();
 
-// As DB::IngestExternalFiles, of a database with IngestionEnv(). Where it fails, table files may
+// As DB::IngestExternalFiles, of a database with StoreEnv(). Where it fails, table files may
 // stay that nothing may come to name; the next open removes those.
 rocksdb::Status IngestFiles(rocksdb::DB& db,
                             const std::vector<rocksdb::IngestExternalFileArg>& families);

@@ -47,6 +47,9 @@ class Maintenance {
   // files as with CompactFiles.
   absl::Status MergeFiles() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // As record_compaction.h says. Nothing is locked.
+  absl::Status CompactRecords();
+
   // Writes `memories` as files that pass by the log and the tail, as one commit that
   // is power-safe; nobody else writes meanwhile. Returns: false, and nothing is
   // changed, when not AllFresh(). On an error nothing is changed either, or the
@@ -93,6 +96,11 @@ class Maintenance {
   absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status DropFiles(const FileEntry& entry);
+
+  // Maps again what is mapped, and publishes that: the pins of before also keep the files that were
+  // dropped since.
+  absl::Status RepinBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RepinEdges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // maintenance_files.cc
   using FileName = std::pair<std::uint64_t, std::uint32_t>;  // first row and generation

@@ -60,8 +60,25 @@ absl::Status Maintenance::CarryEdges(EdgeFile file) {
   // A batch that may be in the log may name those: then only a restart knows.
   const absl::Status dropped =
       queue_.RunAlone([&] { return state_.broken.ok() ? DropOrphanEdges() : absl::OkStatus(); });
-  if (status.ok() || dropped.ok()) return status.ok() ? dropped : status;
-  return Annotate(status, std::string(dropped.message()));
+  if (!status.ok()) {
+    return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
+  }
+  ENGRAM_RETURN_IF_ERROR(dropped);
+  return RepinEdges();
+}
+
+absl::Status Maintenance::RepinEdges() {
+  const EdgeCatalog catalog = state_.edges->catalog();
+  ENGRAM_ASSIGN_OR_RETURN(
+      auto edges,
+      MappedEdges::Map(state_.database, catalog,
+                       /*nodes=*/static_cast<std::uint32_t>(catalog.nodes()), state_.edges.get()));
+  return queue_.RunAlone([&] {
+    state_.edges = std::move(edges);
+    state_.graphs->Clear(catalog.next_event);  // graphs pin as well
+    publisher_.Publish(state_);
+    return absl::OkStatus();
+  });
 }
 
 absl::Status Maintenance::CommitEdges(const EdgeCatalog& catalog,

@@ -8,6 +8,7 @@
 #include "storage/base/status.h"
 #include "storage/maintenance.h"
 #include "storage/merge_runs.h"
+#include "storage/record_compaction.h"
 
 namespace engram::storage {
 namespace {
@@ -89,17 +90,37 @@ absl::Status Maintenance::CompactFiles(double min_dead_fraction, const ProgressF
     if (!status.ok() && !absl::IsDataLoss(status)) return status;
     damage.Update(status);
   }
+  if (!candidates.empty()) {
+    FairMutexLock lock(&mutex_);
+    ENGRAM_RETURN_IF_ERROR(RepinBlocks());
+  }
   if (progress) progress(candidates.size(), candidates.size());
   return damage;
 }
 
+absl::Status Maintenance::RepinBlocks() {
+  ENGRAM_ASSIGN_OR_RETURN(auto blocks,
+                          MappedBlocks::Map(state_.database, state_.catalog, state_.meta.dimension,
+                                            state_.blocks.get()));
+  return queue_.RunAlone([&] {
+    state_.blocks = std::move(blocks);
+    publisher_.Publish(state_);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Maintenance::CompactRecords() { return storage::CompactRecords(*state_.database); }
+
 absl::Status Maintenance::MergeFiles() {
   absl::Status damage;
   std::set<FileName> damaged;
-  for (;;) {
+  for (bool merged = false;;) {
     FairMutexLock lock(&mutex_);
     ENGRAM_ASSIGN_OR_RETURN(const std::vector<FileEntry> run, NextRun(damaged));
-    if (run.empty()) return damage;
+    if (run.empty()) {
+      if (merged) ENGRAM_RETURN_IF_ERROR(RepinBlocks());
+      return damage;
+    }
     // Before anything is written: a run may be good without its damaged files.
     bool sound = true;
     for (const FileEntry& entry : run) {
@@ -110,6 +131,7 @@ absl::Status Maintenance::MergeFiles() {
       damaged.emplace(entry.first_row(), entry.generation);
     }
     if (sound) ENGRAM_RETURN_IF_ERROR(Rewrite(run));
+    merged |= sound;
   }
 }
 

@@ -226,12 +226,11 @@ absl::Status MappedEdges::CheckBounds() const {
 
 absl::Status MappedEdges::Check(bool verify) const {
   ENGRAM_RETURN_IF_ERROR(usable_);
-  if (!checked_->bounds.load(std::memory_order_acquire)) {
-    ENGRAM_RETURN_IF_ERROR(CheckBounds());
-    checked_->bounds.store(true, std::memory_order_release);
-  }
-  if (!verify || checked_->sums.load(std::memory_order_acquire)) return absl::OkStatus();
-  return CheckAgain();
+  if (verify && !checked_->sums.load(std::memory_order_acquire)) return CheckAgain();
+  if (checked_->bounds.load(std::memory_order_acquire)) return absl::OkStatus();
+  ENGRAM_RETURN_IF_ERROR(CheckBounds());
+  checked_->bounds.store(true, std::memory_order_release);
+  return absl::OkStatus();
 }
 
 absl::Status MappedEdges::CheckAgain() const {

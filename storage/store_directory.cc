@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -25,6 +26,7 @@ namespace {
 
 constexpr std::string_view kLockName = "ENGRAM.LOCK";
 constexpr std::chrono::milliseconds kLockPoll{10};
+constexpr mode_t kDirectoryMode = 0755;
 
 absl::Status FileSystemError(const std::error_code& error, std::string_view path) {
   const auto text = absl::StrFormat("cannot read the directory %s: %s", path, error.message());
@@ -125,8 +127,12 @@ absl::Status MakeDirectory(const std::string& path) {
     if (up.has_filename()) absent.push_back(up);
     up = up.parent_path();
   }
-  if (!error) fs::create_directories(path, error);
   if (error) return CreationError(path, error);
+  for (auto it = absent.rbegin(); it != absent.rend(); ++it) {
+    // As RocksDB's: where the umask takes nothing, others still may not write.
+    if (::mkdir(it->c_str(), kDirectoryMode) == 0 || errno == EEXIST) continue;
+    return CreationError(path, std::error_code(errno, std::generic_category()));
+  }
   for (; !absent.empty(); absent.pop_back()) {
     ENGRAM_RETURN_IF_ERROR(SyncEntry(absent.back()));
   }

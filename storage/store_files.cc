@@ -36,7 +36,8 @@ DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
           .error_if_exists = options.error_if_exists,
           .read_only = options.read_only,
           .lock_timeout = options.lock_timeout,
-          .block_cache_bytes = options.block_cache_bytes};
+          .block_cache_bytes = options.block_cache_bytes,
+          .check_columns = true};
 }
 
 class StoreFilesImpl : public StoreFiles {
@@ -59,6 +60,12 @@ class StoreFilesImpl : public StoreFiles {
     if (options_.prefault) {
       ENGRAM_RETURN_IF_ERROR(state_->blocks->Prefault());
       ENGRAM_RETURN_IF_ERROR(state_->edges->Prefault());
+    }
+    if (options_.verify_at_open) {
+      for (const MappedBlock& block : state_->blocks->blocks()) {
+        ENGRAM_RETURN_IF_ERROR(block.CheckWithCodes());
+      }
+      ENGRAM_RETURN_IF_ERROR(state_->edges->Check(/*verify=*/true));
     }
     if (options_.read_only) return absl::OkStatus();
     RemoveLeftovers(path_);

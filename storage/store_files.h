@@ -34,6 +34,7 @@ struct FilesOptions {
   bool error_if_exists = false;
   bool read_only = false;
   bool prefault = false;
+  bool verify_at_open = false;
   std::chrono::milliseconds lock_timeout{0};
   std::uint64_t block_cache_bytes = std::uint64_t{64} << 20;
   std::uint64_t seal_bytes = std::uint64_t{16} << 20;

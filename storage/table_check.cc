@@ -35,6 +35,11 @@ constexpr std::size_t kTrailerBytes = 5;
 // Ingested entries have number 0, and kind 1 is a value.
 constexpr std::string_view kTag("\1\0\0\0\0\0\0\0", kTagBytes);
 
+// RocksDB has opened it before it went.
+absl::Status Gone(const std::string& path) {
+  return absl::UnavailableError(absl::StrFormat("table file %s was replaced by a writer", path));
+}
+
 class TableFile {
  public:
   explicit TableFile(const std::string& path)
@@ -113,6 +118,7 @@ class TableFile {
     return absl::DataLossError(absl::StrFormat("table file %s: byte %d: %s", path_, at, what));
   }
   absl::Status Failed(int error) const {
+    if (error == ENOENT) return Gone(path_);
     return absl::InternalError(absl::StrFormat("table file %s: %s", path_, std::strerror(error)));
   }
 
@@ -135,7 +141,9 @@ absl::Status CheckTables(const Database& database, Family family) {
     // RocksDB itself wrote it, which no store of ours asks for: nothing is known of its blocks.
     rocksdb::SstFileReader reader(
         rocksdb::Options(OpenOptions(/*read_only=*/true), FamilyOptions(family, nullptr)));
-    ENGRAM_RETURN_IF_ERROR(FromRocks(reader.Open(path), "opening " + path));
+    const rocksdb::Status opened = reader.Open(path);
+    if (opened.IsPathNotFound()) return Gone(path);
+    ENGRAM_RETURN_IF_ERROR(FromRocks(opened, "opening " + path));
     ENGRAM_RETURN_IF_ERROR(FromRocks(reader.VerifyChecksum(), "reading " + path));
   }
   return absl::OkStatus();

@@ -11,7 +11,8 @@
 namespace engram::storage {
 
 // Reads of each table file of `family`, a family of block columns, what stands around the columns:
-// some 40 bytes each. Errors: kDataLoss naming the file, where in it, and what is wrong.
+// some 40 bytes each. Errors: kDataLoss naming the file, where in it, and what is wrong;
+// kUnavailable when a file has gone since `database` was opened, which happens beside a writer.
 absl::Status CheckTables(const Database& database, Family family);
 
 }  // namespace engram::storage

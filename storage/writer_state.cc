@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
-#include "storage/table_check.h"
 
 namespace engram::storage {
 namespace {
@@ -151,12 +150,10 @@ absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Dat
   ENGRAM_RETURN_IF_ERROR(LoadTombstones(*state));
   ENGRAM_RETURN_IF_ERROR(LoadTail(*state));
   ENGRAM_RETURN_IF_ERROR(LoadMaxId(*state));
-  ENGRAM_RETURN_IF_ERROR(CheckTables(*state->database, Family::kBlocks));
   ENGRAM_ASSIGN_OR_RETURN(
       state->blocks, MappedBlocks::Map(state->database, state->catalog, meta.dimension,
                                        previous == nullptr ? nullptr : previous->blocks.get()));
   ENGRAM_ASSIGN_OR_RETURN(EdgeCatalog edges, LoadEdgeCatalog(*state->database));
-  ENGRAM_RETURN_IF_ERROR(CheckTables(*state->database, Family::kEdges));
   ENGRAM_ASSIGN_OR_RETURN(
       state->edges, MappedEdges::Map(state->database, std::move(edges), state->commit.next_node,
                                      previous == nullptr ? nullptr : previous->edges.get()));

@@ -77,6 +77,12 @@ struct StoreOptions {
   // the first search does not pay for page faults. Default: false.
   bool prefault = false;
 
+  // Compare every block and the sealed edges with their checksums at open, where else each is
+  // compared when it is first touched (ReadOptions::verify_checksums) or when Verify() is called:
+  // kDataLoss naming the first that is damaged, codes included, and no search pays for it later.
+  // It reads all sealed bytes (docs/durability.md has what each way costs). Default: false.
+  bool verify_at_open = false;
+
   // Which kernels: "" for the best here, else a name that Kernels() lists,
   // such as "zig-v3". The environment variable ENGRAM_KERNELS is asked when
   // this is empty. Default: "".
@@ -305,7 +311,8 @@ struct ImportOptions {
 struct CompactOptions {
   // Rewrite only files of which at least this share of rows is dead; 0 to 1. 0 also
   // takes files with a single dead row, and those whose codes are damaged, or that an older version
-  // wrote without. Small files are merged whatever it is. Default: 0.
+  // wrote without, and gives back the space of payloads and keys that were replaced or deleted,
+  // which else comes back in time. Small files are merged whatever it is. Default: 0.
   double min_dead_fraction = 0.0;
   ProgressCallback progress;
 };

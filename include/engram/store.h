@@ -356,17 +356,19 @@ class Store {
   virtual absl::Status Seal() = 0;
 
   // Seals the tail, rewrites the files that hold dead rows, or whose codes are damaged or missing
-  // (see CompactOptions), and merges small files where many lie side by side. The space they
-  // took comes back when the last Snapshot, Iterator and search of the old state end. Answers do
-  // not change. Seals and imports wait for one file at most; the callback may itself use the store,
-  // but not close it. kDataLoss: a damaged file is left as it is, and all others are done.
+  // (see CompactOptions), and merges small files where many lie side by side; with
+  // min_dead_fraction 0 it also writes payloads, ids and keys anew where some were replaced or
+  // deleted, and ends the log. The space they took comes back when the last Snapshot, Iterator and
+  // search of the old state end. Answers do not change. Seals and imports wait for one file at
+  // most; the callback may itself use the store, but not close it. kDataLoss: a damaged file is
+  // left as it is, and all others are done.
   virtual absl::Status Compact(const CompactOptions& options) = 0;
 
   // Writes a store with the same memories into `directory`, which must not
-  // exist, and neither must `directory`.tmp, where it is made: it appears whole, or not at all.
-  // Blocks are shared by hard link where the file system allows, else copied; when the
-  // call returns it survives power loss, as far as the directory it lies in did. Seals,
-  // compactions and imports wait while it is noted which files there are, and not while they
+  // exist, and neither must `directory`.tmp, where it is made: it appears whole, or not at all,
+  // and is opened before it does. Blocks are shared by hard link where the file system allows, else
+  // copied; when the call returns it survives power loss, as far as the directory it lies in did.
+  // Seals, compactions and imports wait while it is noted which files there are, and not while they
   // are copied; what these replace meanwhile keeps its space until the end. Progress counts
   // files. Not for read-only opens.
   virtual absl::Status Backup(const BackupOptions& options, const std::string& directory) = 0;

@@ -77,6 +77,7 @@ absl::StatusOr<std::unique_ptr<Store>> StoreEngine::Open(const StoreOptions& opt
   files_options.error_if_exists = options.error_if_exists;
   files_options.read_only = options.read_only;
   files_options.prefault = options.prefault;
+  files_options.verify_at_open = options.verify_at_open;
   files_options.lock_timeout = options.lock_timeout;
   files_options.block_cache_bytes = options.block_cache_bytes;
   files_options.seal_bytes = options.seal_bytes;

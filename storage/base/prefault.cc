@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "absl/strings/str_format.h"
+
 namespace engram::storage {
 
 absl::Status PrefaultBytes(std::string_view bytes) {
@@ -17,6 +19,11 @@ absl::Status PrefaultBytes(std::string_view bytes) {
   if (::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ) == 0 ||
       errno == EINVAL) {
     return absl::OkStatus();
+  }
+  // Reading them would end the process.
+  if (errno == EFAULT || errno == EHWPOISON) {
+    return absl::DataLossError(
+        absl::StrFormat("%d mapped bytes cannot be read: %s", bytes.size(), std::strerror(errno)));
   }
   return absl::InternalError(std::strerror(errno));
 }

@@ -8,7 +8,8 @@
 
 namespace engram::storage {
 
-// OK without effect on a kernel older than 5.14, which has no such call.
+// OK without effect on a kernel older than 5.14, which has no such call. Errors: kDataLoss, their
+// file is cut off or its disk does not give them; kInternal, what else madvise says.
 absl::Status PrefaultBytes(std::string_view bytes);
 
 }  // namespace engram::storage

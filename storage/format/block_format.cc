@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "storage/base/coding.h"
 #include "storage/base/hash.h"
+#include "storage/base/prefault.h"
 #include "storage/format/code_format.h"
 
 namespace engram::storage {
@@ -114,6 +115,9 @@ absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value) {
 }
 
 absl::Status CheckBlockPayload(const BlockColumn& column) {
+  // Whatever else there was is no reason not to try.
+  const absl::Status present = PrefaultBytes(column.payload);
+  if (absl::IsDataLoss(present)) return present;
   const std::uint64_t found = Hash64(column.payload);
   if (found == column.header.payload_hash) return absl::OkStatus();
   return absl::DataLossError(

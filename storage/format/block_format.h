@@ -65,9 +65,9 @@ struct BlockColumn {
   std::string_view payload;
 };
 
-// Checks the header, not the payload: that is CheckBlockPayload's, which
-// touches every byte. Errors: kDataLoss saying what is wrong; the caller
-// knows block and column and names them.
+// Checks the header, not the payload: that is CheckBlockPayload's, which touches every byte, and
+// first has the kernel bring them: mapped bytes that it cannot bring are kDataLoss too. Errors:
+// kDataLoss saying what is wrong; the caller knows block and column and names them.
 absl::StatusOr<BlockColumn> DecodeBlockColumn(std::string_view value);
 absl::Status CheckBlockPayload(const BlockColumn& column);
 

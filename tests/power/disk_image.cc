@@ -38,7 +38,9 @@ void DiskImage::Apply(const Change& change) {
       files_.at(change.file).unsynced.push_back(&change);
       ++unsynced_writes_;
       break;
-    case Change::Kind::kSync: Sync(change.file); break;
+    case Change::Kind::kSync:
+      if (!ignores_syncs_) Sync(change.file);
+      break;
     case Change::Kind::kSyncFailed: {
       File& file = files_.at(change.file);
       unsynced_writes_ -= file.unsynced.size();

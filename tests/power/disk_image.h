@@ -48,6 +48,9 @@ class DiskImage {
   // The manifest may have an end that is zero or garbage as well.
   void GarbleManifests() { garbles_manifests_ = true; }
 
+  // Syncs claim to have been done, and were not.
+  void IgnoreSyncs() { ignores_syncs_ = true; }
+
   bool has_unsynced() const { return !names_.empty() || unsynced_writes_ > 0; }
 
  private:
@@ -76,6 +79,7 @@ class DiskImage {
 
   const Names by_;
   bool garbles_manifests_ = false;
+  bool ignores_syncs_ = false;
   const std::size_t initial_;
   std::size_t applied_ = 0;
   std::map<int, File> files_;

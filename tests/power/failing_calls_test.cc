@@ -6,11 +6,14 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/power/disk_image.h"
 #include "tests/power/places.h"
 #include "tests/power/script.h"
 #include "tests/power/watched_disk.h"
+#include "tests/support/scale.h"
 #include "tests/support/temp_dir.h"
 
 namespace engram::power {
@@ -87,7 +90,8 @@ TEST_P(FailingCalls, LoseNothingThatWasAcknowledged) {
   ASSERT_FALSE(HasFailure());
   ASSERT_EQ(failed_steps_, 0u);
   const std::uint64_t stride = IsLong() ? 1 : kStride;
-  for (std::uint64_t at = 1; at <= calls && !HasFailure(); at += stride) {
+  for (std::uint64_t at = testing::FromEnvironment("ENGRAM_POWER_CALL", 1);
+       at <= calls && !HasFailure(); at += stride) {
     Fault fault = GetParam().fault;
     fault.at = at;
     RunWith(fault);
@@ -126,6 +130,47 @@ TEST(FailingSeal, LeavesAStoreThatOpens) {
     EXPECT_TRUE((*store)->Verify({})->findings.empty());
   }
   EXPECT_GT(at, 5u);
+}
+
+// After a failed ingestion RocksDB may say that its manifest has no bytes.
+TEST(FailingImport, LeavesBackupsThatOpen) {
+  WatchedDisk& disk = WatchedDisk::Get();
+  const std::string payload(std::size_t{1} << 20, '.');
+  const std::vector<float> vector = VectorOf(2);
+  std::uint64_t at = 0, failed = 1, backups = 0;
+  while (failed > 0 && !::testing::Test::HasFailure()) {
+    SCOPED_TRACE("call " + std::to_string(++at) + " of the import");
+    const testing::TempDir dir(Parent());
+    const std::string root = dir / "disk";
+    fs::create_directory(root);
+    disk.Begin(root);
+    auto store = Store::Open(ScriptOptions(), root + "/s");
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)->Put({}, 1, VectorOf(1), "one").ok());
+    disk.Arm(Fault{.at = at});
+    bool more = true;
+    const absl::Status imported =
+        (*store)
+            ->Import({},
+                     [&](ImportRow* row) -> absl::StatusOr<bool> {
+                       *row = {.id = 2, .vector = vector, .payload = payload, .keys = {}};
+                       return std::exchange(more, false);
+                     })
+            .status();
+    failed = disk.Disarm();
+    EXPECT_TRUE(failed > 0 || imported.ok()) << imported;
+    const absl::Status backed_up = (*store)->Backup({}, root + "/backup");
+    store->reset();
+    disk.End();
+    if (!backed_up.ok()) continue;
+    ++backups;
+    store = Store::Open(ScriptOptions(/*read_only=*/true), root + "/backup");
+    ASSERT_TRUE(store.ok()) << store.status() << "; the import said " << imported;
+    EXPECT_EQ((*store)->Get({}, 1)->payload, "one");
+    EXPECT_TRUE((*store)->Verify({})->findings.empty());
+  }
+  EXPECT_GT(at, 20u);
+  EXPECT_GT(backups, 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -1,5 +1,6 @@
 // Power loss at every moment of a script: the disk keeps what was synced and any part of the
 // rest. ENGRAM_LONG=1 takes every moment, not a sample; ENGRAM_POWER_SEED=N another sample.
+#include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -53,6 +54,15 @@ class LyingDisk : public ::testing::TestWithParam<Names> {
     const auto after = std::find_if(marks_.begin(), marks_.end(),
                                     [&](const auto& mark) { return mark.first > point; });
     return after == marks_.begin() ? before_ : std::prev(after)->second;
+  }
+
+  // How many changes there were before that which was promised last began to be written.
+  std::size_t GoodUntil(std::size_t power) const {
+    std::size_t good = 0;
+    for (const auto& [point, bounds] : marks_) {
+      if (bounds.begun < power) good = point;
+    }
+    return good;
   }
 
   // Where power loss differs from what it was a change before: after each sync all that is
@@ -151,6 +161,36 @@ TEST_P(LyingDisk, AGarbledManifestIsToldIfItCountsAtAll) {
   }
   std::printf("seed 5, %zu cases, %zu refused\n", done, refused);
   EXPECT_GT(done, refused);
+}
+
+// A disk that claims to have synced: the checks are worth what they say of it.
+TEST_P(LyingDisk, ADiskThatDoesNotSyncIsCaught) {
+  std::mt19937 random(3);
+  std::size_t points = 0, caught = 0;
+  for (const auto& [from, bounds] : marks_) {
+    if (bounds.power == 0 || ++points % 6 != 0) continue;
+    // What is promised came by syncs; of the last of them nothing is on the disk.
+    DiskImage image(GetParam(), disk_.initial());
+    const std::size_t good = GoodUntil(bounds.power);
+    for (std::size_t i = 0; i < from; ++i) {
+      if (i == good) image.IgnoreSyncs();
+      image.Apply(disk_.changes()[i]);
+    }
+    const std::string left = dir_ / "left";
+    image.Build(left, Loss::kAll, random);
+    ::testing::TestPartResultArray failures;
+    {
+      const ::testing::ScopedFakeTestPartResultReporter reporter(
+          ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ALL_THREADS, &failures);
+      CheckWhatIsLeft(left, run_.history(), bounds, bounds.power, /*read_only_too=*/false);
+    }
+    caught += failures.size() > 0;
+    fs::remove_all(left);
+  }
+  std::printf("%zu cases, %zu caught\n", points / 6, caught);
+  // Where the store was only opened again, nothing can be missing.
+  EXPECT_GT(points, 24u);
+  EXPECT_GE(caught + 1, points / 6);
 }
 
 // Otherwise the images would be of nothing that was ever on a disk.

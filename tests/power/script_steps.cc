@@ -9,31 +9,6 @@ namespace {
 constexpr std::int64_t kLongAgo = 0;
 constexpr std::int64_t kForgetAt = 1000;
 
-bool ApplyBatch(const WriteBatch& batch, Model& model) {
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const WriteBatch::Op op = batch.op(i);
-    const bool to_needed = op.kind == WriteBatch::OpKind::kPutEdge;
-    if (op.kind != WriteBatch::OpKind::kPut && op.kind != WriteBatch::OpKind::kDeleteEdge &&
-        !model.memories.contains(op.id)) {
-      return false;
-    }
-    if (to_needed && !model.memories.contains(op.to)) return false;
-    switch (op.kind) {
-      case WriteBatch::OpKind::kPut:
-        model.Put(op.id, {op.vector.begin(), op.vector.end()}, std::string(op.bytes));
-        break;
-      case WriteBatch::OpKind::kDelete: model.Delete(op.id); break;
-      case WriteBatch::OpKind::kSetKey: model.SetKey(std::string(op.bytes), op.id); break;
-      case WriteBatch::OpKind::kPutEdge:
-        model.PutEdge({.from = op.id, .to = op.to, .weight = op.weight, .type = op.type});
-        break;
-      case WriteBatch::OpKind::kDeleteEdge: model.edges.erase({op.id, op.type, op.to}); break;
-      case WriteBatch::OpKind::kReinforce: model.memories.at(op.id).strength += op.weight;
-    }
-  }
-  return true;
-}
-
 Step Write(std::string name, Durability durability, WriteBatch batch,
            std::optional<std::int64_t> now = std::nullopt) {
   WriteOptions options;
@@ -42,7 +17,7 @@ Step Write(std::string name, Durability durability, WriteBatch batch,
   return {.name = std::move(name),
           .makes_safe = durability,
           .run = [=](Site& site) { return site.store->Write(options, batch); },
-          .apply = [=](Model& model) { return ApplyBatch(batch, model); }};
+          .apply = [=](Model& model) { return model.Apply(batch); }};
 }
 
 Step Put(MemoryId id, Durability durability, unsigned version = 0) {

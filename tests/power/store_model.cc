@@ -19,11 +19,12 @@ double Cosine(const std::vector<float>& a, const std::vector<float>& b) {
   return ab / std::sqrt(aa * bb);
 }
 
-absl::Status ReadStrengths(const Store& store, Model& model) {
+absl::Status ReadStrengths(const Store& store, const ReadOptions& at, Model& model) {
   std::vector<MemoryId> ids;
   for (const auto& [id, memory] : model.memories) ids.push_back(id);
   if (ids.empty()) return absl::OkStatus();
   RecallOptions options;
+  options.seeds.snapshot = at.snapshot;
   options.named = ids;
   options.include_bare = true;
   options.spread.max_hops = 0;
@@ -36,21 +37,21 @@ absl::Status ReadStrengths(const Store& store, Model& model) {
   return absl::OkStatus();
 }
 
-absl::Status ReadEdges(const Store& store, Model& model) {
+absl::Status ReadEdges(const Store& store, const ReadOptions& at, Model& model) {
   std::size_t in = 0;
   for (const auto& [id, memory] : model.memories) {
-    const auto out = store.Neighbors({}, id, Direction::kOut);
+    const auto out = store.Neighbors(at, id, Direction::kOut);
     if (!out.ok()) return out.status();
     for (const Edge& edge : *out) {
       if (!model.memories.contains(edge.to)) return absl::DataLossError("an edge to nowhere");
       model.PutEdge(edge);
     }
-    const auto back = store.Neighbors({}, id, Direction::kIn);
+    const auto back = store.Neighbors(at, id, Direction::kIn);
     if (!back.ok()) return back.status();
     in += back->size();
   }
   if (in != model.edges.size()) return absl::DataLossError("edges out and in differ");
-  const auto types = store.EdgeTypes({});
+  const auto types = store.EdgeTypes(at);
   if (!types.ok()) return types.status();
   model.types.insert(types->begin(), types->end());
   return absl::OkStatus();
@@ -93,6 +94,31 @@ void Model::Delete(MemoryId id) {
   });
 }
 
+bool Model::Apply(const WriteBatch& batch) {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const WriteBatch::Op op = batch.op(i);
+    const bool to_needed = op.kind == WriteBatch::OpKind::kPutEdge;
+    if (op.kind != WriteBatch::OpKind::kPut && op.kind != WriteBatch::OpKind::kDeleteEdge &&
+        !memories.contains(op.id)) {
+      return false;
+    }
+    if (to_needed && !memories.contains(op.to)) return false;
+    switch (op.kind) {
+      case WriteBatch::OpKind::kPut:
+        Put(op.id, {op.vector.begin(), op.vector.end()}, std::string(op.bytes));
+        break;
+      case WriteBatch::OpKind::kDelete: Delete(op.id); break;
+      case WriteBatch::OpKind::kSetKey: SetKey(std::string(op.bytes), op.id); break;
+      case WriteBatch::OpKind::kPutEdge:
+        PutEdge({.from = op.id, .to = op.to, .weight = op.weight, .type = op.type});
+        break;
+      case WriteBatch::OpKind::kDeleteEdge: edges.erase({op.id, op.type, op.to}); break;
+      case WriteBatch::OpKind::kReinforce: memories.at(op.id).strength += op.weight;
+    }
+  }
+  return true;
+}
+
 std::string Model::Summary() const {
   if (!exists) return "no store";
   std::size_t bytes = 0, keys = 0;
@@ -123,24 +149,24 @@ std::string PayloadOf(MemoryId id, unsigned version, std::size_t bytes) {
   return payload;
 }
 
-absl::StatusOr<Model> ReadAll(const Store& store) {
+absl::StatusOr<Model> ReadAll(const Store& store, const ReadOptions& at) {
   Model model;
   model.exists = true;
-  const auto it = store.NewIterator({});
+  const auto it = store.NewIterator(at);
   for (; it->Valid(); it->Next()) {
     ModelMemory& memory = model.memories[it->id()];
     memory.vector.assign(it->vector().begin(), it->vector().end());
     memory.payload = it->payload();
     memory.keys.insert(it->keys().begin(), it->keys().end());
     for (const std::string& key : memory.keys) {
-      const auto named = store.IdForKey({}, key);
+      const auto named = store.IdForKey(at, key);
       if (!named.ok()) return named.status();
       if (*named != it->id()) return absl::DataLossError("key " + key + " names another memory");
     }
   }
   if (!it->status().ok()) return it->status();
-  absl::Status status = ReadStrengths(store, model);
-  if (status.ok()) status = ReadEdges(store, model);
+  absl::Status status = ReadStrengths(store, at, model);
+  if (status.ok()) status = ReadEdges(store, at, model);
   if (!status.ok()) return status;
   return model;
 }

@@ -36,6 +36,8 @@ struct Model {
   void SetKey(const std::string& key, MemoryId id);
   void PutEdge(const Edge& edge) { edges[{edge.from, edge.type, edge.to}] = edge.weight; }
   void Delete(MemoryId id);
+  // Applies all of `batch`. Returns: false where it must be refused; then the model is of no use.
+  bool Apply(const WriteBatch& batch);
 
   // One word for how it is, for messages.
   std::string Summary() const;
@@ -45,8 +47,9 @@ struct Model {
 std::vector<float> VectorOf(MemoryId id, unsigned version = 0);
 std::string PayloadOf(MemoryId id, unsigned version = 0, std::size_t bytes = 0);
 
-// All of `store`. Fails where a call of it does, or where two calls disagree.
-absl::StatusOr<Model> ReadAll(const Store& store);
+// All of `store`, or of a snapshot. Fails where a call of it does, or where two calls disagree;
+// without a snapshot nobody may write meanwhile.
+absl::StatusOr<Model> ReadAll(const Store& store, const ReadOptions& at = {});
 
 // Expects what `store` finds for known vectors to be the brute force over `model`, and Verify
 // to find nothing.

@@ -32,6 +32,23 @@ struct Place {
   std::size_t end() const { return std::max(payload + bytes, at + storage::kTableBlockBytes); }
 };
 
+// All of a table file.
+inline std::vector<Place> PlacesIn(const std::string& bytes) {
+  std::vector<Place> places;
+  for (std::size_t at = bytes.find("EBLK"); at != std::string::npos;
+       at = bytes.find("EBLK", at + 1)) {
+    Place place{.at = at};
+    std::uint16_t head = 0;
+    std::memcpy(&head, &bytes[at + 6], sizeof head);
+    std::memcpy(&place.first_row, &bytes[at + 8], sizeof place.first_row);
+    std::memcpy(&place.column, &bytes[at + 24], sizeof place.column);
+    std::memcpy(&place.bytes, &bytes[at + 32], sizeof place.bytes);
+    place.payload = at + head;
+    places.push_back(place);
+  }
+  return places;
+}
+
 // The table file of rows, changed where it lies: what has it mapped sees it at once.
 class Table {
  public:
@@ -43,6 +60,7 @@ class Table {
         return place.column == storage::ColumnKind::kEmbedding;
       });
       if (!has_rows) continue;
+      path_ = path;
       file_ = ::open(path.c_str(), O_WRONLY);
       break;
     }
@@ -53,6 +71,7 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
+  const std::string& path() const { return path_; }
   const std::vector<Place>& places() const { return places_; }
   // Those of codes alone.
   std::vector<Place> OfCodes() const {
@@ -89,30 +108,20 @@ class Table {
   void Restore(std::size_t begin, std::size_t end) {
     Set(begin, std::string_view(whole_).substr(begin, end - begin));
   }
+  // As the file was at first, whatever its length is now.
+  void WriteWhole() const {
+    EXPECT_EQ(::pwrite(file_, whole_.data(), whole_.size(), 0),
+              static_cast<ssize_t>(whole_.size()));
+  }
   void Restore(const Place& place) { Restore(place.at, place.end()); }
 
  private:
-  static std::vector<Place> PlacesIn(const std::string& bytes) {
-    std::vector<Place> places;
-    for (std::size_t at = bytes.find("EBLK"); at != std::string::npos;
-         at = bytes.find("EBLK", at + 1)) {
-      Place place{.at = at};
-      std::uint16_t head = 0;
-      std::memcpy(&head, &bytes[at + 6], sizeof head);
-      std::memcpy(&place.first_row, &bytes[at + 8], sizeof place.first_row);
-      std::memcpy(&place.column, &bytes[at + 24], sizeof place.column);
-      std::memcpy(&place.bytes, &bytes[at + 32], sizeof place.bytes);
-      place.payload = at + head;
-      places.push_back(place);
-    }
-    return places;
-  }
-
   void SetHash(std::size_t at, std::string_view bytes) {
     const std::uint64_t hash = storage::Hash64(bytes);
     Set(at, {reinterpret_cast<const char*>(&hash), sizeof hash});
   }
 
+  std::string path_;
   int file_ = -1;
   std::string whole_, now_;
   std::vector<Place> places_;

@@ -56,10 +56,15 @@ class ChildProcess {
     return line;
   }
 
+  void EndInput() {
+    if (in_ >= 0) ::close(in_);
+    in_ = -1;
+  }
+
   // Ends its stdin and waits. Returns: its exit code, -1 when it did not exit by itself.
   int Finish() {
     if (pid_ <= 0) return code_;
-    ::close(in_);
+    EndInput();
     int status = 0;
     if (::waitpid(pid_, &status, 0) == pid_ && WIFEXITED(status)) code_ = WEXITSTATUS(status);
     ::close(out_);
