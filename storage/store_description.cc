@@ -1,6 +1,7 @@
 #include "storage/store_description.h"
 
 #include <chrono>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_format.h"
@@ -38,6 +39,23 @@ absl::StatusOr<StoreMeta> CreateStore(const FilesOptions& options, Database& dat
   return meta;
 }
 
+// A creation is one batch: ended early, it leaves nothing in any family.
+absl::Status CheckNothingIsThere(const Database& database) {
+  for (int i = 0; i < kFamilyCount; ++i) {
+    const auto family = static_cast<Family>(i);
+    const std::unique_ptr<rocksdb::Iterator> it(
+        database.db().NewIterator(rocksdb::ReadOptions(), database.family(family)));
+    it->SeekToFirst();
+    if (it->Valid()) {
+      return absl::DataLossError(absl::StrFormat(
+          "%s has lost the description of the store and its commit record; %s has entries",
+          database.path(), FamilyName(family)));
+    }
+    ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), "looking for a store"));
+  }
+  return absl::OkStatus();
+}
+
 // Only what says that it is a store may be removed as one, or what began as one.
 absl::Status CheckOurs(const std::string& path) {
   const auto database = Database::Open({.read_only = true}, path);
@@ -57,6 +75,7 @@ absl::StatusOr<StoreMeta> LoadOrCreateMeta(const FilesOptions& options, Database
           absl::StrFormat("%s has lost the description of the store", database.path()));
     }
     if (!absl::IsNotFound(commit.status())) return commit.status();
+    ENGRAM_RETURN_IF_ERROR(CheckNothingIsThere(database));
     if (options.create_if_missing && !options.read_only) return CreateStore(options, database);
     return UnfinishedCreation(database.path());
   }

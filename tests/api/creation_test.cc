@@ -118,30 +118,38 @@ INSTANTIATE_TEST_SUITE_P(After, EarlyEnd, ::testing::Bool(), [](const auto& all_
   return all_families.param ? "AllFamilies" : "OneFamily";
 });
 
-// What has lost its description, and nothing else, is no place for a new store.
+// What has lost its description, and with it the commit record, is no place for a new store.
 TEST(Creation, IsNotBegunOverMemories) {
-  testing::TempDir dir;
-  const std::string path = dir / "s";
-  {
-    const auto store = Store::Open(Create(), path);
-    ASSERT_TRUE(store.ok()) << store.status();
-    ASSERT_TRUE((*store)->Put({}, 1, kVector).ok());
+  for (const bool both : {false, true}) {
+    SCOPED_TRACE(both);
+    testing::TempDir dir;
+    const std::string path = dir / "s";
+    {
+      const auto store = Store::Open(Create(), path);
+      ASSERT_TRUE(store.ok()) << store.status();
+      ASSERT_TRUE((*store)->Put({}, 1, kVector).ok());
+    }
+    {
+      const auto database = storage::Database::Open({.block_cache_bytes = 1 << 20}, path);
+      ASSERT_TRUE(database.ok()) << database.status();
+      const auto erase = [&](storage::Family family, std::string_view key) {
+        EXPECT_TRUE(
+            (*database)
+                ->db()
+                .Delete(rocksdb::WriteOptions(), (*database)->family(family), std::string(key))
+                .ok());
+      };
+      erase(storage::Family::kDefault, storage::kMetaKey);
+      if (both) erase(storage::Family::kCatalog, storage::kCommitKey);
+      ASSERT_TRUE((*database)->SyncLog().ok());
+      if (both) ASSERT_TRUE((*database)->FlushFamilies().ok());
+    }
+    for (const StoreOptions& options : {StoreOptions(), ReadOnly(), Create(), Create(true)}) {
+      const absl::Status status = Store::Open(options, path).status();
+      EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status;
+    }
+    EXPECT_EQ(Store::Destroy(path).code(), StatusCode::kDataLoss);
   }
-  {
-    const auto database = storage::Database::Open({.block_cache_bytes = 1 << 20}, path);
-    ASSERT_TRUE(database.ok()) << database.status();
-    ASSERT_TRUE((*database)
-                    ->db()
-                    .Delete(rocksdb::WriteOptions(), (*database)->family(storage::Family::kDefault),
-                            std::string(storage::kMetaKey))
-                    .ok());
-    ASSERT_TRUE((*database)->SyncLog().ok());
-  }
-  for (const StoreOptions& options : {StoreOptions(), ReadOnly(), Create(), Create(true)}) {
-    const absl::Status status = Store::Open(options, path).status();
-    EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status;
-  }
-  EXPECT_EQ(Store::Destroy(path).code(), StatusCode::kDataLoss);
 }
 
 // The kernel drops all locks of a process on a file when it closes any descriptor of it.
