@@ -10,8 +10,10 @@
 namespace engram::storage {
 namespace {
 
-constexpr Family kCompacted[] = {Family::kDefault, Family::kCatalog, Family::kIds,
-                                 Family::kRecords, Family::kTail,    Family::kTombstones};
+// Not the tail: of a range that was deleted RocksDB makes an output without a key, and ends the
+// process where writing that fails.
+constexpr Family kCompacted[] = {Family::kDefault, Family::kCatalog, Family::kIds, Family::kRecords,
+                                 Family::kTombstones};
 
 // Returns: whether files overlap, or hold what was deleted.
 absl::StatusOr<bool> IsWorthIt(const Database& database, Family family) {

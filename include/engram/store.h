@@ -378,7 +378,8 @@ class Store {
   virtual absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) const = 0;
 
   // Read-only opens: moves on to what the writer has committed since. Searches
-  // in flight and snapshots keep their state. OK and without effect on a writer.
+  // in flight and snapshots keep their state. OK and without effect on a writer. kUnavailable: the
+  // writer replaces files faster than they can be opened; the state stays what it was.
   virtual absl::Status Refresh() = 0;
 
   virtual StoreStats Stats() const = 0;

@@ -188,10 +188,10 @@ TEST(Crash, NothingAcknowledgedIsLostAndNothingIsHalfDone) {
 class WrongOrder : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(WrongOrder, IsCaught) {
-  constexpr int kTries = 10;
   const bool is_right = GetParam() == std::string("right");
+  const int tries = is_right ? 4 : 10;  // what is late may have been written by chance
   int caught = 0;
-  for (int tried = 0; tried < kTries && (is_right || caught == 0); ++tried) {
+  for (int tried = 0; tried < tries && (is_right || caught == 0); ++tried) {
     const testing::TempDir dir(power::Parent());
     CrashedStore store(dir / "s");
     store.RunWriter(GetParam(), /*at=*/40 + 7 * static_cast<unsigned>(tried), false, 0);

@@ -1,5 +1,6 @@
 // Another process at work on a store of lanes.h:
-//   load_child write PATH UID         says "open", then writes, seals and compacts until stdin ends
+//   load_child write PATH UID         makes the store if there is none, says "open", then writes,
+//                                     seals and compacts until stdin ends
 //   load_child read PATH UID MS SEED  refreshes and checks for so many milliseconds, and says how
 //                                     many refreshes and checks, and certified searches among them
 // as user UID, which only root can choose. Ends with 4 where it is not permitted to open the store.
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -52,6 +54,7 @@ void Maintain(Store& store, const std::atomic<bool>& stop, std::atomic<bool>& fa
 }
 
 int Write(const char* path) {
+  if (!std::filesystem::exists(path) && !Good(load::Create(path), "creating")) return 1;
   auto store = Store::Open(load::Options(), path);
   if (!store.ok()) return Refused(store.status());
   const auto counters = load::ReadCounters(**store, {});

@@ -13,6 +13,8 @@ CHILD = os.environ["ENGRAM_LOAD_CHILD"]
 ENGRAM = os.environ["ENGRAM_COMMAND"]
 # What loading a program, and asking for the machine's processors and locks, reads.
 READ_BY_ALL = ("/lib", "/usr/", "/etc/ld.so.", "/etc/localtime", "/proc/", "/sys/", "/dev/urandom")
+# The names of the process's own threads.
+OWN_NAMES = re.compile(r"/proc/(self|\d+)/task/\d+/comm$")
 CALL = re.compile(r"^\d+\s+(\w+)\((.*)\)\s+=\s+(-?\d+|\?)")
 OPENS = {"open", "openat", "openat2", "creat"}
 CHANGES = {"mkdir", "mkdirat", "rmdir", "rename", "renameat", "renameat2", "link", "linkat",
@@ -43,8 +45,10 @@ def faults_of(trace, roots, folder):
         call, arguments, result = match.groups()
         if call in OPENS:
             writes = call == "creat" or re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC|TMPFILE)", arguments)
-            allowed = roots if writes else roots + [p.rstrip("/") for p in READ_BY_ALL]
-            below = [is_below(p, allowed) or (not writes and p.startswith(READ_BY_ALL))
+            # The directory that a root lies in is opened to be synced.
+            parents = [os.path.dirname(root) for root in roots]
+            below = [is_below(p, roots) or bool(OWN_NAMES.match(p)) or
+                     (not writes and (p in parents or p.startswith(READ_BY_ALL)))
                      for p in paths_of(arguments, folder)[:1]]
         elif call in CHANGES:
             below = [is_below(path, roots) for path in paths_of(arguments, folder)]

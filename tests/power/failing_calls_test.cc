@@ -1,5 +1,5 @@
 // Calls that fail: each call of a script, by itself or with all after it. ENGRAM_LONG=1 takes
-// every call, not every n-th.
+// every call, not every n-th; ENGRAM_POWER_CALL=N begins with the N-th.
 #include <gtest/gtest.h>
 
 #include <cerrno>
