@@ -170,6 +170,7 @@ class Soak {
     options.dimension = kDimension;
     options.create_if_missing = true;
     options.seal_bytes = 2 << 20;
+    options.block_cache_bytes = 8 << 20;  // full soon, so that what grows later is something else
     options.search_threads = 1;
     auto store = Store::Open(options, folder_ / "s");
     Must(store.status(), "opening");
