@@ -115,7 +115,7 @@ class Stress : public ::testing::Test {
       const auto counters = load::ReadCounters(*store_, then);
       if (!GoesOn(counters.status(), "reading")) return;
       std::uint64_t certified = 0;
-      for (int i = 0; i < 5; ++i) {
+      for (int i = 0; i < 5 && !closing_; ++i) {
         std::this_thread::sleep_for(milliseconds(10));
         const std::uint64_t lane = random() % load::kLanes;
         if (!GoesOn(load::CheckWalk(*store_, then, lane, *counters), "walking") ||
