@@ -128,7 +128,7 @@ absl::Status MappedBlock::FitRotation(const MappedBlock& first_of_file) {
   const std::uint32_t size = rotation == nullptr ? 0 : rotation->header.rows;
   const std::uint64_t hash = rotation == nullptr ? 0 : rotation->header.payload_hash;
   if (hash != codes_.rotation || size == 0 || size > dimension_ ||
-      CodeGroups(size) != codes_.groups) {
+      dimension_ > kMaxRotatedDimension || CodeGroups(size) != codes_.groups) {
     // Either may be what is wrong.
     return Unusable(extent_, ColumnKind::kCode,
                     absl::StrFormat("%d groups of rotation %016x, and column %s: %d rows of %016x",

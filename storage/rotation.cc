@@ -18,6 +18,7 @@ constexpr std::size_t kSampleRows = 4096;
 
 // In fewer dimensions there is little to leave out; in more, training takes too long.
 constexpr std::uint32_t kLeastDimension = 64, kMostDimension = 1024;
+static_assert(kMostDimension <= kMaxRotatedDimension);
 
 // The rotation keeps this share of the rows' squares, and pays when so many of the
 // dimensions do: with WordNet's sentences that is 264 of 384 (docs/benchmarks.md).

@@ -1,4 +1,5 @@
 """Engram's Search and SearchBatch through engram_peer, a small program that keeps a store open."""
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -55,6 +56,11 @@ class Peer(peer.Peer):
                      "paths": sorted({PATHS[path] for path in infos[:, 0]}),
                      "rows_scored": infos[:, 1], "rows_rescored": infos[:, 2]}
         return ids, seconds
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            user, system = file.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def details(self):
         return self.told

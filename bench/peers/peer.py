@@ -35,6 +35,10 @@ class Peer:
             ids.append(found)
         return numpy.concatenate(ids).reshape(len(queries), k).astype("i8"), numpy.array(seconds)
 
+    def cpu_seconds(self):
+        """Of the process that searches, until now: tells how many threads were busy."""
+        return time.process_time()
+
     def details(self):
         """What it tells of itself or of the last search, by name."""
         return {}

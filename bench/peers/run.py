@@ -165,13 +165,15 @@ def measure(one, workers, expected, cell, effort, first, bandwidths):
         attempt(worker, lambda: compare_answers(worker))
     for turn in range(effort.rounds):
         for bandwidth in bandwidths.values():
-            bandwidth.measure()
+            bandwidth.measure()  # so that each cell has its own
         present = [w for w in workers if w.name in rows]
         # Nobody is always the one who comes after the same other.
         for worker in present[turn % len(present):] + present[:turn % len(present)]:
             attempt(worker, lambda: take_time(worker))
-    return {"batch": batch, "k": k, "peers": {name: figures(row, rows.get(FAISS))
-                                              for name, row in rows.items()}}
+    read = {name: float(numpy.median(bandwidth.figures[-effort.rounds:]))
+            for name, bandwidth in bandwidths.items()}
+    return {"batch": batch, "k": k, "read_GB_per_second": read,
+            "peers": {name: figures(row, rows.get(FAISS)) for name, row in rows.items()}}
 
 
 def figures(row, faiss):
@@ -211,8 +213,9 @@ def compare(make, data, effort):
         first, cells = {}, []
         for cell in CELLS:
             cells.append(measure(one, workers, expected, cell, effort, first, bandwidths))
-            print_cell(one.name, cells[-1], {name: (sizes[name], numpy.median(b.figures))
-                                             for name, b in bandwidths.items()})
+            print_cell(one.name, cells[-1],
+                       {name: (sizes[name], speed)
+                        for name, speed in cells[-1]["read_GB_per_second"].items()})
         told = {w.name: {**w.about, **w.ask(one.queries[:32], 10, 32)["details"]} for w in workers}
     finally:
         for worker in workers:

@@ -28,9 +28,9 @@ def serve(pipe, module, arguments, path):
                    "version": served.version or version(served.package), "batches": served.batches,
                    "batched": served.batched, "build_seconds": time.perf_counter() - begin})
         while (asked := pipe.recv()) is not None:
-            busy, begin = time.process_time(), time.perf_counter()
+            busy, begin = served.cpu_seconds(), time.perf_counter()
             ids, seconds = served.search(*asked)
-            threads = (time.process_time() - busy) / (time.perf_counter() - begin)
+            threads = (served.cpu_seconds() - busy) / (time.perf_counter() - begin)
             pipe.send({"ids": ids, "seconds": seconds, "threads": threads,
                        "details": served.details()})
         served.end()

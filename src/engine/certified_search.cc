@@ -34,9 +34,11 @@ constexpr std::size_t kSampleStride = 32;
 // A query of which more than one row in so many stays a candidate is better off without codes.
 constexpr std::size_t kRowsPerCandidate = 2;
 
-// How many candidates all queries of all threads may have together: some 64 MiB of them. Few are
-// always allowed.
+// How many candidates all queries of all threads may have together, some 64 MiB of them, and how
+// many each of them may have however many there are.
 constexpr std::size_t kMostCandidates = std::size_t{5} << 20;
+constexpr std::size_t kLeastShare = 1024;
+// Not worth a look at how large a part of the rows they are.
 constexpr std::size_t kFewCandidates = 16384;
 
 // The shares of a thread's superblocks after which the threshold is looked at again.
@@ -219,13 +221,15 @@ class Scanner {
     found.Add(slice, blocks_[q], s, rows_.data(), bounds_.data(), hits);
     rows_scored_[q] +=
         std::min<std::size_t>(end * kSuperblockRows, slice.rows.count) - s * kSuperblockRows;
+    const std::size_t share =
+        std::max(kMostCandidates / (found_.size() * shared_.threads), kLeastShare);
     const std::size_t most = std::min<std::size_t>(
-        kMostCandidates / (found_.size() * shared_.threads), rows_scored_[q] / kRowsPerCandidate);
-    if (found.size() <= std::max(most, kFewCandidates)) return;
+        share, std::max<std::size_t>(rows_scored_[q] / kRowsPerCandidate, kFewCandidates));
+    if (found.size() <= most) return;
     // Those that came may themselves have raised what is asked of them.
     Climb(q);
     found.DropHopeless();
-    if (found.size() > std::max(most, kFewCandidates)) found.plan->given_up = true;
+    if (found.size() > most) found.plan->given_up = true;
   }
 
   void MayClimb() {

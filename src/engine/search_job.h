@@ -28,6 +28,8 @@ struct SearchJob {
   std::uint32_t threads;  // at most: the caller's and those of `pool` that are free
   SearchPool& pool;
   absl::Span<const Query> queries;
+  // A thread is worth waking for so many.
+  std::uint64_t bytes_per_thread = std::uint64_t{2} << 20;
 
   // Returns: how many hits there can be, and at least 1.
   std::size_t MostHits() const {
@@ -41,8 +43,7 @@ struct SearchJob {
 
   // Returns: how many threads are worth waking for a scan of that many bytes.
   std::size_t UsefulThreads(std::uint64_t bytes) const {
-    constexpr std::uint64_t kBytesPerThread = std::uint64_t{2} << 20;
-    return std::clamp<std::uint64_t>(bytes / kBytesPerThread, 1, threads);
+    return std::clamp<std::uint64_t>(bytes / bytes_per_thread, 1, threads);
   }
 };
 

@@ -25,9 +25,10 @@
 // A superblock of G groups: 256 G bytes of codes, byte 256 g + 4 r + b holding of row r
 // dimension 8 g + b in its low four bits and 8 g + 4 + b in its high ones; then 64 scales s,
 // f32; 64 residuals, u8; 64 tails, u8. A code c stands for v = 2 c - 15, a row's codes for s v,
-// with s the least-squares scale, so that y - s v is at right angles to v. The norm of y - s v
-// is at most residual x residual step x s, that of the part of x outside the rotation at
-// most tail x tail step x s. Code dimensions beyond y's are 0 and count for nothing; rows
+// with s the least-squares scale rounded to f32: before that, y - s v is at right angles to v, and
+// docs/exactness.md counts what the rounding changes. The norm of y - s v is at most residual x
+// residual step x s, that of the part of x outside the rotation at most tail x tail step x s. Code
+// dimensions beyond y's are 0 and count for nothing; rows
 // beyond the block's are zeros.
 //
 // Column fine code, rows of FineRowBytes: scale f32, residual norm f32 (an upper bound), then x
@@ -55,6 +56,8 @@ namespace engram::storage {
 inline constexpr std::size_t kSuperblockRows = 64;
 inline constexpr std::size_t kCodeUnitBytes = 64;
 inline constexpr std::uint32_t kMaxCodeGroups = 8192;
+// No store has a rotation of more: what RotationError() counts holds for these.
+inline constexpr std::uint32_t kMaxRotatedDimension = 4096;
 
 // Rows of other norms than these, but for zero, have no codes unless they are divided by them:
 // products with a query stay far from what f32 cannot hold.

@@ -178,6 +178,18 @@ class CertifiedDeadlines : public ::testing::Test {
     return found.ok() ? *std::move(found) : std::vector<SearchResults>();
   }
 
+  // As Search(), by the certified scan with as many threads as there are.
+  std::vector<CertifiedResults> SearchCertified(const engram_kernels& kernels,
+                                                absl::Span<const Query> queries,
+                                                std::uint32_t threads) {
+    const auto view = store_.view();
+    options_.deadline = SlowKernels::deadline;
+    auto found = CertifiedSearch(
+        {*view, kernels, Metric::kDot, options_, threads, Pool(), queries, /*bytes_per_thread=*/1});
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.ok() ? *std::move(found) : std::vector<CertifiedResults>();
+  }
+
   // What was found are rows with their scores.
   void ExpectTrueHits(const SearchResults& results, const Query& query) {
     SearchOptions options;
@@ -289,20 +301,22 @@ TEST_F(CertifiedDeadlines, OneThatPassesInTheScanLeavesTrueHits) {
     SlowKernels::Start(std::chrono::milliseconds(300));
     engram_kernels kernels = *UsableTables().front();
     kernels.scan = &SlowKernels::Scan;
-    const auto results = Search(kernels, queries.all(), threads);
-    // Some 100,000 floats' worth at most of the 320,000 for each query.
+    const auto found = SearchCertified(kernels, queries.all(), threads);
+    // Some 100,000 floats' worth at most of the 320,000 for each query, in each thread.
     EXPECT_GE(SlowKernels::scans, 1u);
-    EXPECT_LE(SlowKernels::scans, 16u);
-    ASSERT_EQ(results.size(), 4u);
+    EXPECT_LE(SlowKernels::scans, 16u * threads);
+    ASSERT_EQ(found.size(), 4u);
     for (std::size_t q = 0; q < 4; ++q) {
-      EXPECT_TRUE(results[q].info.truncated);
-      EXPECT_FALSE(results[q].info.exact);
-      EXPECT_EQ(results[q].info.path, SearchPath::kCertifiedScan);
-      EXPECT_LT(results[q].info.rows_scored, kRows);
-      EXPECT_LE(results[q].info.rows_rescored, results[q].info.rows_scored);
-      EXPECT_LE(results[q].hits.size(), 3u);
-      EXPECT_FALSE(results[q].hits.empty());
-      ExpectTrueHits(results[q], queries.all()[q]);
+      const SearchResults& results = found[q].results;
+      EXPECT_FALSE(found[q].given_up);
+      EXPECT_TRUE(results.info.truncated);
+      EXPECT_FALSE(results.info.exact);
+      EXPECT_EQ(results.info.path, SearchPath::kCertifiedScan);
+      EXPECT_LT(results.info.rows_scored, kRows);
+      EXPECT_LE(results.info.rows_rescored, results.info.rows_scored);
+      EXPECT_LE(results.hits.size(), 3u);
+      EXPECT_FALSE(results.hits.empty());
+      ExpectTrueHits(results, queries.all()[q]);
     }
   }
 }

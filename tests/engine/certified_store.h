@@ -155,7 +155,14 @@ inline std::vector<SearchResults> Compare(const storage::View& view, const engra
                                           Metric metric, const SearchOptions& options,
                                           std::uint32_t threads, absl::Span<const Query> queries,
                                           Tally& tally) {
-  const SearchJob job{view, kernels, metric, options, threads, Pool(), queries};
+  const SearchJob job{view,
+                      kernels,
+                      metric,
+                      options,
+                      threads,
+                      Pool(),
+                      queries,
+                      /*bytes_per_thread=*/1};
   auto plain = PlainSearch(job);
   const auto found = CertifiedSearch(job);
   EXPECT_TRUE(plain.ok()) << plain.status();

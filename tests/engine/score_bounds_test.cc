@@ -67,6 +67,14 @@ Widths CheckBounds(const Block& block, Metric metric, const Vector& vector) {
       EXPECT_GE(value, truths[i]) << "(3) row " << i << ", least " << least;
       if (least == -kInfinity && of > 0) widths.of_codes += (value - truth) / of;
     }
+    // Whatever the threshold, what it rules out is below it.
+    for (const float score : {-1.0f, 0.0f, 0.5f, -0x1p79f, 1e30f}) {
+      const double least = bounds.LeastProduct(score, most_norm);
+      const ScoreBounds::ForBlock bound = bounds.Bind(coded, block.codes(), least);
+      if (block.Estimate(best, bound, i) < bound.query.threshold) {
+        EXPECT_LT(truths[i], least) << "(3) row " << i << ", score " << score;
+      }
+    }
     std::int32_t dot = 0;
     const auto which = static_cast<std::uint32_t>(i);
     best.fine(fine.codes.data(), reinterpret_cast<const std::int8_t*>(block.codes().fine + 8),
@@ -350,6 +358,33 @@ TEST(ScoreBounds, DotErrorHoldsForAllKernels) {
         ASSERT_LE(std::abs(dot - ExactDot(a.data(), b.data(), dimension)),
                   DotError(*table, dimension) * sizes)
             << "dimension " << dimension;
+      }
+    }
+  }
+}
+
+// Constant vectors round every product and sum the same way, as far off as they can be.
+TEST(ScoreBounds, HoldWhereRoundingsAddUp) {
+  constexpr unsigned kSeed = 29;
+  std::printf("seed %u\n", kSeed);
+  Random random(kSeed);
+  std::uniform_real_distribution<float> some(0.5f, 1.0f);
+  for (const std::uint32_t dimension : {4096u, 65536u}) {
+    for (const Metric metric : kMetrics) {
+      for (int round = 0; round < 8; ++round) {
+        SCOPED_TRACE(::testing::Message() << "dimension " << dimension << ", metric "
+                                          << static_cast<int>(metric) << ", round " << round);
+        const Vector query(dimension, some(random));
+        std::vector<Vector> rows;
+        for (int i = 0; i < 6; ++i) {
+          rows.emplace_back(dimension, some(random));
+          // At right angles to the query, so that a cosine is below the 1 it is clamped to.
+          const float aside = rows.back()[0] * static_cast<float>(i) * 8;
+          rows.back()[0] += aside;
+          rows.back()[dimension / 2 + 1] -= aside;
+        }
+        CheckBounds(Block(dimension, metric, rows, nullptr), metric, query);
+        if (::testing::Test::HasFailure()) return;
       }
     }
   }
