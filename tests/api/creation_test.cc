@@ -142,7 +142,9 @@ TEST(Creation, IsNotBegunOverMemories) {
       erase(storage::Family::kDefault, storage::kMetaKey);
       if (both) erase(storage::Family::kCatalog, storage::kCommitKey);
       ASSERT_TRUE((*database)->SyncLog().ok());
-      if (both) ASSERT_TRUE((*database)->FlushFamilies().ok());
+      if (both) {
+        ASSERT_TRUE((*database)->FlushFamilies().ok());
+      }
     }
     for (const StoreOptions& options : {StoreOptions(), ReadOnly(), Create(), Create(true)}) {
       const absl::Status status = Store::Open(options, path).status();

@@ -266,8 +266,10 @@ TEST_F(Repair, OfADamagedLogKeepsWhatIsBefore) {
   {
     const auto store = Store::Open(Options(), path_);
     ASSERT_TRUE(store.ok()) << store.status();
+    WriteOptions power_safe;
+    power_safe.durability = Durability::kPower;
     for (MemoryId id = 0; id < kMemories; id += kEach) {
-      ASSERT_TRUE((*store)->Write({.durability = Durability::kPower}, Batch(id, id + kEach)).ok());
+      ASSERT_TRUE((*store)->Write(power_safe, Batch(id, id + kEach)).ok());
       ends.push_back(std::filesystem::file_size(NewestLog()));
     }
     Remember(**store);
