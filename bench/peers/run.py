@@ -239,6 +239,8 @@ def main():
     parser.add_argument("results")
     options = parser.parse_args()
     effort = Effort(options.quick, options.without.split(","))
+    out = pathlib.Path(options.results) / "peers.json"
+    out.parent.mkdir(parents=True, exist_ok=True)  # now, and not when all is measured
     result = {"machine": describe(), "rounds": effort.rounds, "quick": options.quick,
               "peers": {}, "sets": []}
     for make in [getattr(sets, name) for name in options.sets.split(",")]:
@@ -248,7 +250,6 @@ def main():
             result["peers"][name] = {key: about[key] for key in ("package", "version")}
             result["machine"].update({key: about[key] for key in ("kernel", "blas")
                                       if key in about})
-    out = pathlib.Path(options.results) / "peers.json"
     out.write_text(json.dumps(result, indent=1) + "\n")
 
 
