@@ -76,13 +76,15 @@ absl::Status MappedBlock::CheckAgain() const {
 
 absl::Status MappedBlock::CheckColumns(bool derived) const {
   for (const BlockColumn& column : columns_) {
-    if (IsDerived(column.header.column) != derived) continue;
-    const absl::Status status = CheckBlockPayload(column);
-    if (!status.ok()) {
-      return Unusable(extent_, column.header.column, std::string(status.message()));
-    }
+    if (IsDerived(column.header.column) == derived) ENGRAM_RETURN_IF_ERROR(CheckColumn(column));
   }
   return absl::OkStatus();
+}
+
+absl::Status MappedBlock::CheckColumn(const BlockColumn& column) const {
+  const absl::Status status = CheckBlockPayload(column);
+  if (status.ok()) return status;
+  return Unusable(extent_, column.header.column, std::string(status.message()));
 }
 
 // What was read of the codes before must be what has the checksum.
@@ -98,10 +100,7 @@ absl::Status MappedBlock::CheckDecoded() const {
 absl::Status MappedBlock::CheckRotation() const {
   if (checked()) return absl::OkStatus();
   const BlockColumn* rotation = FindColumn(columns_, ColumnKind::kRotation);
-  if (rotation == nullptr) return absl::OkStatus();
-  const absl::Status status = CheckBlockPayload(*rotation);
-  if (status.ok()) return status;
-  return Unusable(extent_, ColumnKind::kRotation, std::string(status.message()));
+  return rotation == nullptr ? absl::OkStatus() : CheckColumn(*rotation);
 }
 
 void MappedBlock::ReadCodes(const MappedBlock& first_of_file, std::uint32_t dimension) {

@@ -68,6 +68,7 @@ class MappedBlock {
   void ReadCodes(const MappedBlock& first_of_file, std::uint32_t dimension);
   absl::Status FitRotation(const MappedBlock& first_of_file);
   absl::Status CheckColumns(bool derived) const;
+  absl::Status CheckColumn(const BlockColumn& column) const;
   absl::Status CheckDecoded() const;
   absl::Status CheckRotation() const;
 

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_format.h"
 #include "rocksdb/metadata.h"
-#include "rocksdb/sst_file_reader.h"
 #include "storage/base/status.h"
+#include "storage/table_check.h"
 
 namespace engram::storage {
 namespace {
@@ -31,14 +31,10 @@ absl::StatusOr<bool> IsWorthIt(const Database& database, Family family) {
   if (levels < 2 && !overlap && deletions == 0) return false;
   for (const rocksdb::LevelMetaData& level : meta.levels) {
     for (const rocksdb::SstFileMetaData& file : level.files) {
-      const std::string path = file.directory + "/" + file.relative_filename;
-      rocksdb::SstFileReader reader(
-          rocksdb::Options(OpenOptions(/*read_only=*/true), FamilyOptions(family, nullptr)));
-      const rocksdb::Status opened = reader.Open(path);
+      const absl::Status whole =
+          CheckWholeTable(file.directory + "/" + file.relative_filename, family);
       // RocksDB may have replaced it meanwhile, and has read it then.
-      if (opened.IsPathNotFound() || opened.IsNotFound()) continue;
-      ENGRAM_RETURN_IF_ERROR(FromRocks(opened, "opening " + path));
-      ENGRAM_RETURN_IF_ERROR(FromRocks(reader.VerifyChecksum(), "reading " + path));
+      if (!absl::IsUnavailable(whole)) ENGRAM_RETURN_IF_ERROR(whole);
     }
   }
   return true;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "storage/base/alignment.h"
 
 namespace engram::storage {
 namespace {
@@ -53,8 +54,8 @@ void SalvagedColumns::Scan(std::string_view bytes, const std::string& name) {
     const auto column = DecodeBlockColumn(bytes.substr(at + magic));
     if (!column.ok()) continue;
     const BlockHeader& header = column->header;
-    const auto address = reinterpret_cast<std::uintptr_t>(column->payload.data());
-    if (address % alignof(std::uint64_t) == 0 && CheckBlockPayload(*column).ok()) {
+    if (CheckAlignment(column->payload, alignof(std::uint64_t)).ok() &&
+        CheckBlockPayload(*column).ok()) {
       sound_.emplace(Key(header.generation, header.first_row, header.column), *column);
     } else {
       damaged_.push_back({header, name});

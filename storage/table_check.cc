@@ -128,6 +128,15 @@ class TableFile {
 
 }  // namespace
 
+absl::Status CheckWholeTable(const std::string& path, Family family) {
+  rocksdb::SstFileReader reader(
+      rocksdb::Options(OpenOptions(/*read_only=*/true), FamilyOptions(family, nullptr)));
+  const rocksdb::Status opened = reader.Open(path);
+  if (opened.IsPathNotFound()) return Gone(path);
+  ENGRAM_RETURN_IF_ERROR(FromRocks(opened, "opening " + path));
+  return FromRocks(reader.VerifyChecksum(), "reading " + path);
+}
+
 absl::Status CheckTables(const Database& database, Family family) {
   rocksdb::TablePropertiesCollection tables;
   ENGRAM_RETURN_IF_ERROR(
@@ -139,12 +148,7 @@ absl::Status CheckTables(const Database& database, Family family) {
       continue;
     }
     // RocksDB itself wrote it, which no store of ours asks for: nothing is known of its blocks.
-    rocksdb::SstFileReader reader(
-        rocksdb::Options(OpenOptions(/*read_only=*/true), FamilyOptions(family, nullptr)));
-    const rocksdb::Status opened = reader.Open(path);
-    if (opened.IsPathNotFound()) return Gone(path);
-    ENGRAM_RETURN_IF_ERROR(FromRocks(opened, "opening " + path));
-    ENGRAM_RETURN_IF_ERROR(FromRocks(reader.VerifyChecksum(), "reading " + path));
+    ENGRAM_RETURN_IF_ERROR(CheckWholeTable(path, family));
   }
   return absl::OkStatus();
 }

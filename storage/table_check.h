@@ -4,6 +4,8 @@
 #ifndef ENGRAM_STORAGE_TABLE_CHECK_H_
 #define ENGRAM_STORAGE_TABLE_CHECK_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "storage/database.h"
 #include "storage/format/key_format.h"
@@ -14,6 +16,10 @@ namespace engram::storage {
 // some 40 bytes each. Errors: kDataLoss naming the file, where in it, and what is wrong;
 // kUnavailable when a file has gone since `database` was opened, which happens beside a writer.
 absl::Status CheckTables(const Database& database, Family family);
+
+// Reads all of the table file at `path`, of any family, and compares every checksum. Errors: as
+// CheckTables.
+absl::Status CheckWholeTable(const std::string& path, Family family);
 
 }  // namespace engram::storage
 

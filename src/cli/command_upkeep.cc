@@ -33,18 +33,28 @@ absl::StatusOr<std::uint64_t> BytesOnDisk(const Arguments& arguments) {
   return store->Stats().bytes_on_disk;
 }
 
-absl::Status PrintReport(const Arguments& arguments, const VerifyReport& report) {
-  std::vector<std::string> findings;
-  for (const std::string& finding : report.findings) {
-    findings.push_back(Quoted(finding));
+// What is found comes before what it comes to, for people a line each.
+absl::Status PrintFindings(const Arguments& arguments, const std::vector<std::string>& findings) {
+  for (const std::string& finding : findings) {
     if (!arguments.json) ENGRAM_RETURN_IF_ERROR(Print(Visible(finding)));
   }
+  return absl::OkStatus();
+}
+
+std::string AsJson(const std::vector<std::string>& findings) {
+  return absl::StrJoin(findings, ",", [](std::string* json, const std::string& finding) {
+    *json += Quoted(finding);
+  });
+}
+
+absl::Status PrintReport(const Arguments& arguments, const VerifyReport& report) {
+  ENGRAM_RETURN_IF_ERROR(PrintFindings(arguments, report.findings));
   if (arguments.json) {
     return Print(absl::StrFormat(
         "{\"blocks\":%d,\"bytes\":%d,\"memories\":%d,\"edges\":%d,\"dangling_edges\":%d,"
         "\"corrupt_blocks\":%d,\"findings\":[%s]}",
         report.blocks, report.bytes, report.memories, report.edges, report.dangling_edges,
-        report.corrupt_blocks, absl::StrJoin(findings, ",")));
+        report.corrupt_blocks, AsJson(report.findings)));
   }
   return Print(absl::StrFormat(
       "%s, %s, %s and %s checked: %s", Counted(report.blocks, "block", "blocks"),
@@ -139,18 +149,13 @@ CommandResult Repair(const Arguments& arguments) {
   options.progress = ProgressBar();
   ENGRAM_ASSIGN_OR_RETURN(const RepairReport report,
                           Store::Repair(options, arguments.store, arguments.directory));
-  absl::Status printed;
-  std::vector<std::string> findings;
-  for (const std::string& finding : report.findings) {
-    findings.push_back(Quoted(finding));
-    if (!arguments.json) printed.Update(Print(Visible(finding)));
-  }
+  absl::Status printed = PrintFindings(arguments, report.findings);
   printed.Update(Print(
       arguments.json
           ? absl::StrFormat("{\"memories\":%d,\"edges\":%d,\"keys\":%d,\"lost_memories\":%d,"
                             "\"losses\":%d,\"findings\":[%s]}",
                             report.memories, report.edges, report.keys, report.lost_memories,
-                            report.losses, absl::StrJoin(findings, ","))
+                            report.losses, AsJson(report.findings))
           : absl::StrFormat("%d memories, %d edges and %d keys kept; %d memories lost",
                             report.memories, report.edges, report.keys, report.lost_memories)));
   if (!IsReaderGone(printed)) ENGRAM_RETURN_IF_ERROR(printed);

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -235,18 +234,15 @@ TEST_F(Repair, OfEdgesWhoseColumnsAreDamagedKeepsTheOthers) {
   std::size_t damaged = 0;
   for (const std::string& path : testing::TableFiles(path_)) {
     std::string bytes = ReadFile(path);
-    for (std::size_t at = bytes.find("EBLK"); at != std::string::npos && damaged == 0;
-         at = bytes.find("EBLK", at + 1)) {
-      std::uint16_t head = 0;
-      std::uint32_t column = 0;
-      std::memcpy(&head, &bytes[at + 6], sizeof head);
-      std::memcpy(&column, &bytes[at + 24], sizeof column);
-      if (static_cast<ColumnKind>(column) != ColumnKind::kEdgeTarget) continue;
-      bytes[at + head + 3] = static_cast<char>(bytes[at + head + 3] ^ 4);
-      ++damaged;
-      std::filesystem::remove(path);
-      WriteFile(path, bytes);
-    }
+    const std::vector<testing::Place> places = testing::PlacesIn(bytes);
+    const auto targets = std::find_if(places.begin(), places.end(), [](const auto& place) {
+      return place.column == ColumnKind::kEdgeTarget;
+    });
+    if (targets == places.end()) continue;
+    bytes[targets->payload + 3] = static_cast<char>(bytes[targets->payload + 3] ^ 4);
+    ++damaged;
+    std::filesystem::remove(path);
+    WriteFile(path, bytes);
   }
   ASSERT_EQ(damaged, 1u);
   RepairReport report;

@@ -1,7 +1,6 @@
 #include "tests/damage/damage_case.h"
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <random>
 
@@ -15,25 +14,6 @@ std::string KindOf(const std::string& name) {
   if (name.ends_with(".log")) return "log";
   if (name.ends_with("LOCK")) return "lock";
   return name.substr(0, name.find('-'));
-}
-
-std::vector<Payload> PayloadsOf(const std::string& bytes) {
-  std::vector<Payload> payloads;
-  for (std::size_t at = bytes.find("EBLK"); at != std::string::npos;
-       at = bytes.find("EBLK", at + 1)) {
-    if (at + 64 > bytes.size()) break;
-    Payload payload{.header = at};
-    std::uint16_t head = 0;
-    std::uint64_t size = 0;
-    std::memcpy(&head, &bytes[at + 6], sizeof head);
-    std::memcpy(&payload.first_row, &bytes[at + 8], sizeof payload.first_row);
-    std::memcpy(&payload.column, &bytes[at + 24], sizeof payload.column);
-    std::memcpy(&size, &bytes[at + 32], sizeof size);
-    payload.begin = at + head;
-    payload.end = payload.begin + size;
-    payloads.push_back(payload);
-  }
-  return payloads;
 }
 
 class Damager {
@@ -81,20 +61,20 @@ class Damager {
   // Payloads are nearly all of a table, and much else can be wrong with it.
   std::size_t Place() {
     const std::size_t size = case_.bytes.size();
-    const auto payloads = pristine_.payloads.find(case_.name);
+    const auto columns = pristine_.columns.find(case_.name);
     switch (Below(4)) {
       case 0: return size - 1 - Below(std::min<std::size_t>(size, 4096));
       case 1:
-        if (payloads != pristine_.payloads.end() && !payloads->second.empty()) {
-          const std::size_t at = payloads->second[Below(payloads->second.size())].header;
+        if (columns != pristine_.columns.end() && !columns->second.empty()) {
+          const std::size_t at = columns->second[Below(columns->second.size())].at;
           return std::min(size - 1, at - std::min<std::size_t>(at, 32) + Below(128));
         }
         return Below(size);
       case 2:
-        if (payloads != pristine_.payloads.end() && !payloads->second.empty()) {
-          const Payload& payload = payloads->second[Below(payloads->second.size())];
-          if (payload.end > payload.begin) {
-            return payload.begin + Below(payload.end - payload.begin);
+        if (columns != pristine_.columns.end() && !columns->second.empty()) {
+          const testing::Place& place = columns->second[Below(columns->second.size())];
+          if (place.bytes > 0) {
+            return place.payload + Below(place.bytes);
           }
         }
         return Below(size);
@@ -135,10 +115,10 @@ class Damager {
     const int bit = static_cast<int>(Below(8));
     case_.bytes[at] = static_cast<char>(case_.bytes[at] ^ (1 << bit));
     case_.what += "bit " + std::to_string(bit) + " flipped";
-    const auto payloads = pristine_.payloads.find(case_.name);
-    if (payloads == pristine_.payloads.end()) return;
-    for (const Payload& payload : payloads->second) {
-      if (at >= payload.begin && at < payload.end) case_.flipped = &payload;
+    const auto columns = pristine_.columns.find(case_.name);
+    if (columns == pristine_.columns.end()) return;
+    for (const testing::Place& place : columns->second) {
+      if (at >= place.payload && at - place.payload < place.bytes) case_.flipped = &place;
     }
   }
 
@@ -154,7 +134,7 @@ Pristine Pristine::Read(const std::string& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::string name = entry.path().filename();
     pristine.files[name] = testing::ReadFile(entry.path());
-    if (name.ends_with(".sst")) pristine.payloads[name] = PayloadsOf(pristine.files[name]);
+    if (name.ends_with(".sst")) pristine.columns[name] = testing::PlacesIn(pristine.files[name]);
   }
   for (const auto& [name, bytes] : pristine.files) pristine.kinds[KindOf(name)].push_back(name);
   return pristine;

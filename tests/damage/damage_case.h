@@ -8,22 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "storage/format/key_format.h"
+#include "tests/support/block_table.h"
 
 namespace engram::damage {
 
-// The payload of a column in a table file.
-struct Payload {
-  storage::ColumnKind column = storage::ColumnKind::kEmbedding;
-  std::uint64_t first_row = 0;
-  std::size_t header = 0, begin = 0, end = 0;
-};
-
 // The files of the store as it was, in memory.
 struct Pristine {
-  std::map<std::string, std::string> files;               // name -> bytes
-  std::map<std::string, std::vector<Payload>> payloads;   // of table files
-  std::map<std::string, std::vector<std::string>> kinds;  // kind -> names
+  std::map<std::string, std::string> files;                    // name -> bytes
+  std::map<std::string, std::vector<testing::Place>> columns;  // of table files
+  std::map<std::string, std::vector<std::string>> kinds;       // kind -> names
 
   static Pristine Read(const std::string& folder);
 };
@@ -31,11 +24,12 @@ struct Pristine {
 struct DamageCase {
   std::string kind;  // of the file: "table", "log", ...
   std::string name;
-  std::string what;                  // that was done, in words
-  std::string bytes;                 // of the file now
-  std::size_t changed = 0;           // the first byte that differs
-  bool same = false;                 // nothing differs
-  const Payload* flipped = nullptr;  // the payload in which one bit was flipped, and nothing else
+  std::string what;         // that was done, in words
+  std::string bytes;        // of the file now
+  std::size_t changed = 0;  // the first byte that differs
+  bool same = false;        // nothing differs
+  const testing::Place* flipped =
+      nullptr;  // the column in whose payload one bit was flipped, and nothing else
 };
 DamageCase MakeCase(const Pristine& pristine, std::uint64_t seed);
 

@@ -104,6 +104,17 @@ TEST_P(FailingCalls, LoseNothingThatWasAcknowledged) {
   EXPECT_GT(failed_steps_, 0u);
 }
 
+// A new store in `root`, all calls on which the disk watches from now on.
+absl::StatusOr<std::unique_ptr<Store>> OneMemoryOn(WatchedDisk& disk, const std::string& root) {
+  fs::create_directory(root);
+  disk.Begin(root);
+  auto store = Store::Open(ScriptOptions(), root + "/s");
+  if (!store.ok()) return store;
+  const absl::Status put = (*store)->Put({}, 1, VectorOf(1), "one");
+  if (!put.ok()) return put;
+  return store;
+}
+
 // RocksDB removes the files of an ingestion that failed, though a manifest that could not be
 // synced may name them.
 TEST(FailingSeal, LeavesAStoreThatOpens) {
@@ -113,11 +124,8 @@ TEST(FailingSeal, LeavesAStoreThatOpens) {
     SCOPED_TRACE("call " + std::to_string(++at) + " of the seal");
     const testing::TempDir dir(Parent());
     const std::string root = dir / "disk";
-    fs::create_directory(root);
-    disk.Begin(root);
-    auto store = Store::Open(ScriptOptions(), root + "/s");
+    auto store = OneMemoryOn(disk, root);
     ASSERT_TRUE(store.ok()) << store.status();
-    ASSERT_TRUE((*store)->Put({}, 1, VectorOf(1), "one").ok());
     disk.Arm(Fault{.at = at, .space_only = true});
     const absl::Status sealed = (*store)->Seal();
     failed = disk.Disarm();
@@ -142,11 +150,8 @@ TEST(FailingImport, LeavesBackupsThatOpen) {
     SCOPED_TRACE("call " + std::to_string(at) + " of the import");
     const testing::TempDir dir(Parent());
     const std::string root = dir / "disk";
-    fs::create_directory(root);
-    disk.Begin(root);
-    auto store = Store::Open(ScriptOptions(), root + "/s");
+    auto store = OneMemoryOn(disk, root);
     ASSERT_TRUE(store.ok()) << store.status();
-    ASSERT_TRUE((*store)->Put({}, 1, VectorOf(1), "one").ok());
     disk.Arm(Fault{.at = at});
     bool more = true;
     const absl::Status imported =

@@ -35,7 +35,8 @@ struct Place {
 // All of a table file.
 inline std::vector<Place> PlacesIn(const std::string& bytes) {
   std::vector<Place> places;
-  for (std::size_t at = bytes.find("EBLK"); at != std::string::npos;
+  for (std::size_t at = bytes.find("EBLK");
+       at != std::string::npos && at + storage::kBlockHeaderBytes <= bytes.size();
        at = bytes.find("EBLK", at + 1)) {
     Place place{.at = at};
     std::uint16_t head = 0;
