@@ -8,6 +8,7 @@
 #include <iterator>
 #include <random>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -41,7 +42,9 @@ StoreOptions Options() {
 std::uint64_t BytesIn(const std::string& path) {
   std::uint64_t bytes = 0;
   for (const auto& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file()) bytes += entry.file_size();
+    std::error_code gone;  // meanwhile
+    const std::uintmax_t size = entry.is_regular_file(gone) ? entry.file_size(gone) : 0;
+    if (!gone) bytes += size;
   }
   return bytes;
 }
@@ -86,14 +89,18 @@ class Hygiene : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
   // RocksDB removes files in a thread of its own. Returns: the bytes of all files, once they are at
-  // most `wanted` or nothing has changed for a while.
+  // most `wanted` and none goes while they are counted, or after a while.
   std::uint64_t BytesOnDisk(std::uint64_t wanted) {
-    std::uint64_t bytes = store_->Stats().bytes_on_disk;
-    for (int i = 0; i < 100 && bytes > wanted; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::uint64_t bytes = 0, there = 0;
+    const auto count = [&] {
       bytes = store_->Stats().bytes_on_disk;
+      there = BytesIn(dir_ / path_);
+      return bytes <= wanted && bytes == there;
+    };
+    for (int i = 0; i < 100 && !count(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
-    EXPECT_EQ(bytes, BytesIn(dir_ / path_)) << "seed " << kSeed;
+    EXPECT_EQ(bytes, there) << "seed " << kSeed;
     return bytes;
   }
   // Returns: what so many rows take that were put once.
