@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "storage/base/float_mode.h"
 #include "storage/base/status.h"
@@ -15,11 +16,14 @@ constexpr std::uint64_t kWaitFactor = 4;  // writers wait at this many times sea
 constexpr double kMostlyDead = 0.5;
 constexpr std::uint64_t kFilesToLook = 8;  // so many new ones may be worth merging
 constexpr absl::Duration kRetryPause = absl::Seconds(1);
+constexpr absl::Duration kReaderPause = absl::Milliseconds(50);  // about as long as readers open
+// How long a compaction that was asked for waits for readers, to give space back before it ends.
+constexpr absl::Duration kReaderPatience = absl::Milliseconds(300);
 
 }  // namespace
 
 absl::Status BackgroundWork::Outcome::First() const {
-  for (const absl::Status* status : {&tail, &edges, &compaction, &merge}) {
+  for (const absl::Status* status : {&tail, &edges, &compaction, &merge, &clearing}) {
     if (!status->ok()) return *status;
   }
   return absl::OkStatus();
@@ -40,6 +44,7 @@ BackgroundWork::~BackgroundWork() { Stop(); }
 
 absl::Status BackgroundWork::Start() {
   Note();
+  state_.database->files().OnDeferred([this] { ClearAwaySoon(); });
   try {
     thread_ = std::thread([this] { Run(); });
   } catch (const std::system_error& error) {
@@ -50,6 +55,7 @@ absl::Status BackgroundWork::Start() {
 }
 
 void BackgroundWork::Stop() {
+  state_.database->files().OnDeferred(nullptr);
   {
     absl::MutexLock lock(&mutex_);
     stop_ = true;
@@ -101,6 +107,7 @@ absl::Status BackgroundWork::SealAll() {
   absl::MutexLock lock(&mutex_);
   outcome_.tail = tail;
   if (tail.ok()) outcome_.edges = edges;
+  clear_away_ = true;
   return edges;
 }
 
@@ -116,6 +123,7 @@ absl::Status BackgroundWork::Merge() {
   absl::Status merged = maintenance_.MergeFiles();
   absl::MutexLock lock(&mutex_);
   outcome_.merge = merged;
+  clear_away_ = true;
   return merged;
 }
 
@@ -129,6 +137,8 @@ absl::Status BackgroundWork::Compact(double min_dead_fraction, const ProgressFun
   }
   status.Update(Merge());
   if (min_dead_fraction == 0.0) status.Update(maintenance_.CompactRecords());
+  const absl::Time deadline = absl::Now() + kReaderPatience;
+  while (ClearAway() && absl::Now() < deadline) absl::SleepFor(kReaderPause / 10);
   return status;
 }
 
@@ -141,17 +151,49 @@ BackgroundWork::Outcome BackgroundWork::Round() {
   return {.tail = maintenance_.Seal(seal_bytes_),
           .edges = maintenance_.SealEdges(/*only_if_due=*/true),
           .compaction = maintenance_.CompactFiles(kMostlyDead, nullptr),
-          .merge = maintenance_.MergeFiles()};
+          .merge = maintenance_.MergeFiles(),
+          .clearing = {}};
+}
+
+void BackgroundWork::ClearAwaySoon() {
+  absl::MutexLock lock(&mutex_);
+  clear_away_ = true;
+}
+
+bool BackgroundWork::ClearAway() {
+  const absl::StatusOr<bool> dropped = maintenance_.DropDeferred();
+  const bool stays = state_.database->files().DeleteDeferred();
+  absl::MutexLock lock(&mutex_);
+  outcome_.clearing = dropped.status();
+  const bool again = stays || !dropped.ok() || *dropped;
+  clear_away_ |= again;
+  return again;
+}
+
+void BackgroundWork::PauseForReaders() {
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(absl::Condition(this, &BackgroundWork::HasWork),
+                          outcome_.clearing.ok() ? kReaderPause : kRetryPause);
+}
+
+bool BackgroundWork::WaitForWork(bool* due) {
+  absl::MutexLock lock(&mutex_);
+  const auto any = [this]()
+                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return HasWork() || clear_away_; };
+  mutex_.Await(absl::Condition(&any));
+  *due = HasWork();
+  if (*due) deaths_seen_ = backlog_.deaths;
+  clear_away_ = false;
+  return !stop_;
 }
 
 void BackgroundWork::Run() {
   const DefaultFloatMode float_mode;
-  for (;;) {
-    {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &BackgroundWork::HasWork));
-      if (stop_) return;
-      deaths_seen_ = backlog_.deaths;
+  for (bool due = false; WaitForWork(&due);) {
+    const bool stays = ClearAway();
+    if (!due) {
+      if (stays) PauseForReaders();
+      continue;
     }
     Outcome outcome = Round();
     // Fails only if the function does, which does not.
@@ -162,6 +204,8 @@ void BackgroundWork::Run() {
         })
         .IgnoreError();
     absl::MutexLock lock(&mutex_);
+    clear_away_ = true;
+    outcome.clearing = outcome_.clearing;
     outcome_ = std::move(outcome);
     if (outcome_.MayPass()) deaths_seen_ = 0;
     files_seen_ = outcome_.MayPass() ? 0 : backlog_.files;

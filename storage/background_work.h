@@ -1,5 +1,5 @@
-// The thread that seals, compacts and merges while nobody asks for it, what it goes by,
-// and how long writers wait for it.
+// The thread that seals, compacts, merges and clears away while nobody asks for it, what it goes
+// by, and how long writers wait for it.
 #ifndef ENGRAM_STORAGE_BACKGROUND_WORK_H_
 #define ENGRAM_STORAGE_BACKGROUND_WORK_H_
 
@@ -51,7 +51,7 @@ class BackgroundWork {
   };
   // How each kind of work ended when it was last tried.
   struct Outcome {
-    absl::Status tail, edges, compaction, merge;
+    absl::Status tail, edges, compaction, merge, clearing;
 
     absl::Status First() const;
     // Whether something failed that may work the next time; damage stays.
@@ -59,6 +59,12 @@ class BackgroundWork {
   };
 
   void Run();
+  // Waits for work. Returns: false when it is to stop.
+  bool WaitForWork(bool* due);
+  // Takes away what had to stay for a reader. Returns: whether some still has to.
+  bool ClearAway();
+  void ClearAwaySoon() ABSL_LOCKS_EXCLUDED(mutex_);
+  void PauseForReaders() ABSL_LOCKS_EXCLUDED(mutex_);
   // All work there is, each kind whatever came of the others.
   Outcome Round();
   absl::Status SealAll();
@@ -82,6 +88,7 @@ class BackgroundWork {
   std::uint64_t deaths_seen_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t files_seen_ ABSL_GUARDED_BY(mutex_) = 0;
   Outcome outcome_ ABSL_GUARDED_BY(mutex_);
+  bool clear_away_ ABSL_GUARDED_BY(mutex_) = false;  // something stays for a reader
 };
 
 }  // namespace engram::storage

@@ -83,11 +83,13 @@ absl::Status SyncDirectory(const std::string& path) {
 }  // namespace
 
 BackupFiles::~BackupFiles() {
+  hold_.reset();
   // Fails only for what a later start makes good: files that nobody needs stay.
   if (kept_) database_.db().EnableFileDeletions(/*force=*/false).PermitUncheckedError();
 }
 
 absl::Status BackupFiles::Note() {
+  hold_.emplace(database_.files());  // RocksDB lists logs that it has given up, too
   ENGRAM_RETURN_IF_ERROR(FromRocks(database_.db().DisableFileDeletions(), "preparing the backup"));
   kept_ = true;
   ENGRAM_ASSIGN_OR_RETURN(batch_, database_.NewestBatch());

@@ -5,12 +5,14 @@
 #define ENGRAM_STORAGE_BACKUP_FILES_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "rocksdb/metadata.h"
 #include "storage/database.h"
+#include "storage/store_file_system.h"
 #include "storage/store_files.h"
 
 namespace engram::storage {
@@ -37,6 +39,7 @@ class BackupFiles {
   absl::Status CheckOpens(const std::string& directory) const;
 
   const Database& database_;
+  std::optional<StoreFileSystem::Hold> hold_;
   bool kept_ = false;
   std::uint64_t batch_ = 0;  // the newest when it was noted
   std::vector<rocksdb::LiveFileStorageInfo> files_;

@@ -15,16 +15,20 @@
 #include "storage/format/edge_format.h"
 #include "storage/format/record_format.h"
 #include "storage/log_check.h"
+#include "storage/reader_gate.h"
 #include "storage/store_directory.h"
 #include "storage/table_check.h"
 
 namespace engram::storage {
 namespace {
 
-// A reader can lose the race with a writer that flushes and removes files.
+// A reader can lose the race with a writer that removes files, where it could not tell it to wait.
 constexpr int kReaderAttempts = 20;
 constexpr int kReaderAttemptsBesideWrites = 100;
 constexpr std::chrono::milliseconds kReaderPause{10};
+// How long the last to close waits for readers that are just opening; the next open deletes what
+// is left for them.
+constexpr std::chrono::seconds kClosePatience{1};
 
 std::vector<rocksdb::ColumnFamilyDescriptor> Descriptors(std::uint64_t cache_bytes) {
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -174,6 +178,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& 
                                                          const std::string& path) {
   RaiseOpenFileLimit();
   if (!options.read_only) return OpenWriter(options, path);
+  const ReaderPass pass(path);
   absl::Status status = CheckDirectory(options, path);
   // A writer that opens the store replaces the manifest, maybe after CURRENT was read.
   for (int attempt = 1; MayBeARace(status) && attempt < kReaderAttempts; ++attempt) {
@@ -192,6 +197,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOpt
                           }));
   ENGRAM_ASSIGN_OR_RETURN(const DirectoryState state, ClassifyDirectory(path));
   const bool exists = state == DirectoryState::kDatabase;
+  database->TakeDirectory();
   LogExtent extent;
   if (exists) {
     ENGRAM_ASSIGN_OR_RETURN(extent, CheckBeforeRecovery(path));
@@ -206,9 +212,16 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOpt
   return database;
 }
 
+void Database::TakeDirectory() {
+  gate_ = std::make_unique<ReaderGate>(path_);
+  files_ = std::make_shared<StoreFileSystem>(gate_.get());
+  env_ = rocksdb::NewCompositeEnv(files_);
+}
+
 absl::Status Database::Recover(const rocksdb::DBOptions& options, std::uint64_t cache_bytes) {
   rocksdb::DBOptions watched = options;
   watched.wal_filter = watch_.get();
+  if (env_ != nullptr) watched.env = env_.get();
   if (!read_only_) watched.listeners.push_back(std::make_shared<ErrorWatch>(*this));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
@@ -342,6 +355,12 @@ Database::~Database() {
   }
   // What matters was synced by StoreFiles::Close, which reports.
   db_->Close().PermitUncheckedError();
+  db_.reset();
+  if (files_ == nullptr) return;
+  const auto deadline = std::chrono::steady_clock::now() + kClosePatience;
+  while (files_->DeleteDeferred() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kReaderPause);
+  }
 }
 
 absl::StatusOr<std::string> Database::Get(Family which, std::string_view key) const {

@@ -20,7 +20,9 @@
 #include "rocksdb/options.h"
 #include "storage/format/key_format.h"
 #include "storage/log_check.h"
+#include "storage/reader_gate.h"
 #include "storage/store_directory.h"
+#include "storage/store_file_system.h"
 
 namespace engram::storage {
 
@@ -53,6 +55,10 @@ class Database {
   const std::string& path() const { return path_; }
   bool read_only() const { return read_only_; }
 
+  // A writer's: what keeps files for readers that open the store, and how they are deleted.
+  ReaderGate& gate() const { return *gate_; }
+  StoreFileSystem& files() const { return *files_; }
+
   // Reads `key` outside any snapshot. kNotFound when it is not there.
   absl::StatusOr<std::string> Get(Family family, std::string_view key) const;
 
@@ -83,6 +89,7 @@ class Database {
                                                               const std::string& path);
   static absl::StatusOr<std::shared_ptr<Database>> OpenReader(const DatabaseOptions& options,
                                                               const std::string& path);
+  void TakeDirectory();
   absl::Status Recover(const rocksdb::DBOptions& options, std::uint64_t cache_bytes);
   // As table_check.h says, of all files at once: beside a writer they go again soon.
   absl::Status CheckColumns() const;
@@ -94,6 +101,10 @@ class Database {
   std::atomic<std::uint64_t> written_{0}, synced_{0};
   mutable absl::Mutex log_mutex_;
   absl::Status log_status_ ABSL_GUARDED_BY(log_mutex_);
+  // What deletes files for RocksDB, as long as that may; null where the database is only read.
+  std::unique_ptr<ReaderGate> gate_;
+  std::shared_ptr<StoreFileSystem> files_;
+  std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<DirectoryLock> lock_;  // a writer's; it goes when RocksDB has let go of all
   std::unique_ptr<LogWatch> watch_;      // RocksDB keeps the pointer as long as the database
   std::unique_ptr<rocksdb::DB> db_;
@@ -120,6 +131,7 @@ absl::Status DropUnnamed(const Database& database, Family family,
 // Returns: the version of the RocksDB that is linked, as "7.8.3".
 std::string RocksVersion();
 
+// With the environment of who only reads.
 rocksdb::DBOptions OpenOptions(bool read_only);
 
 }  // namespace engram::storage

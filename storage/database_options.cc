@@ -8,7 +8,7 @@
 #include "rocksdb/version.h"
 #include "storage/database.h"
 #include "storage/format/block_format.h"
-#include "storage/ingestion.h"
+#include "storage/store_file_system.h"
 #include "storage/strength_merge.h"
 
 namespace engram::storage {
@@ -93,7 +93,7 @@ rocksdb::DBOptions OpenOptions(bool read_only) {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.skip_stats_update_on_db_open = true;
-  options.env = StoreEnv();
+  options.env = ReadersEnv();
   if (read_only) return options;
   options.max_bgerror_resume_count = 0;
   // All families in one flush: what table files hold is then always one commit's

@@ -6,15 +6,11 @@
 #include <vector>
 
 #include "rocksdb/db.h"
-#include "rocksdb/env.h"
 
 namespace engram::storage {
 
-// Returns: the environment of every database. It lives as long as the process.
-rocksdb::Env* StoreEnv();
-
-// As DB::IngestExternalFiles, of a database with StoreEnv(). Where it fails, table files may
-// stay that nothing may come to name; the next open removes those.
+// As DB::IngestExternalFiles, of a database with a StoreFileSystem. Where it fails, table files
+// may stay that nothing may come to name; the next open removes those.
 rocksdb::Status IngestFiles(rocksdb::DB& db,
                             const std::vector<rocksdb::IngestExternalFileArg>& families);
 

@@ -16,7 +16,7 @@
 #include "storage/base/status.h"
 #include "storage/database.h"
 #include "storage/format/record_format.h"
-#include "storage/ingestion.h"
+#include "storage/store_file_system.h"
 
 namespace engram::storage {
 namespace {
@@ -83,7 +83,7 @@ absl::StatusOr<std::uint64_t> BatchInTables(rocksdb::DB& db, rocksdb::ColumnFami
 class LogsReadInParts : public rocksdb::FileSystemWrapper {
  public:
   explicit LogsReadInParts(const LogWatch& watch)
-      : FileSystemWrapper(StoreEnv()->GetFileSystem()), watch_(watch) {}
+      : FileSystemWrapper(ReadersEnv()->GetFileSystem()), watch_(watch) {}
 
   const char* Name() const override { return "engram.LogsReadInParts"; }
 

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "rocksdb/convenience.h"
 #include "rocksdb/metadata.h"
 #include "storage/backup_files.h"
 #include "storage/base/status.h"
@@ -132,8 +131,7 @@ absl::Status Maintenance::Rewrite(const std::vector<FileEntry>& entries) {
   blocks.reset();
   ENGRAM_ASSIGN_OR_RETURN(change.added, writer.Finish());
   ENGRAM_RETURN_IF_ERROR(Carry(std::move(change)));
-  for (const FileEntry& entry : entries) ENGRAM_RETURN_IF_ERROR(DropFiles(entry));
-  return absl::OkStatus();
+  return DropReplaced(Family::kBlocks);
 }
 
 absl::Status Maintenance::Carry(Switch change) {
@@ -178,6 +176,14 @@ absl::Status Maintenance::Ingest(Family family, const std::vector<std::string>& 
                    absl::StrFormat("ingesting %s", FamilyName(family)));
 }
 
+rocksdb::Status Maintenance::DeleteFromTail(const std::string& begin, const std::string& end,
+                                            rocksdb::WriteBatch& batch) const {
+  rocksdb::ColumnFamilyHandle* tail = state_.database->family(Family::kTail);
+  rocksdb::Status status = batch.DeleteRange(tail, begin, end);
+  if (!status.ok()) return status;
+  return batch.Put(tail, rocksdb::Slice(kSealedKey.data(), kSealedKey.size()), rocksdb::Slice());
+}
+
 absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,
                                        std::shared_ptr<const MappedBlocks> blocks) {
   rocksdb::WriteBatch batch;
@@ -194,8 +200,7 @@ absl::Status Maintenance::CommitSwitch(const Switch& change, Catalog catalog,
                    EncodeFileEntry(file.entry)));
   }
   if (change.sealed_chunks > 0) {
-    keep(batch.DeleteRange(database.family(Family::kTail), RowKey(change.sealed_first),
-                           RowKey(change.sealed_end)));
+    keep(DeleteFromTail(RowKey(change.sealed_first), RowKey(change.sealed_end), batch));
   }
   for (const std::uint64_t row : change.dropped) {
     keep(batch.Delete(database.family(Family::kTombstones), RowKey(row)));
@@ -262,24 +267,44 @@ absl::Status Maintenance::Backup(const std::string& directory, const ProgressFun
   return files.CopyTo(directory, progress);
 }
 
-absl::Status Maintenance::DropFiles(const FileEntry& entry) {
-  const std::string first = EncodeBlockKey({entry.generation, entry.first_row(), ColumnKind{0}});
-  const std::string last = EncodeBlockKey(
-      {entry.generation, entry.blocks.back().first_row, ColumnKind{~std::uint32_t{0}}});
-  const rocksdb::Slice begin(first), end(last);
-  return FromRocks(
-      rocksdb::DeleteFilesInRange(&state_.database->db(), state_.database->family(Family::kBlocks),
-                                  &begin, &end),
-      "dropping old blocks");
+absl::Status Maintenance::DropReplaced(Family family) {
+  const bool blocks = family == Family::kBlocks;
+  auto& wait = blocks ? blocks_wait_ : edges_wait_;
+  const auto now = StoreFileSystem::Clock::now();
+  if (!wait.has_value()) wait = now;
+  const ReaderGate::Closed closed(state_.database->gate());
+  if (!closed && now - *wait < StoreFileSystem::kPatience) return absl::OkStatus();
+  // A batch that may be in the log may name files: then only a restart knows.
+  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] { return state_.broken; }));
+  ENGRAM_RETURN_IF_ERROR(blocks ? DropOrphanBlocks() : DropOrphanEdges());
+  wait.reset();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Maintenance::DropDeferred() {
+  FairMutexLock lock(&mutex_);
+  if (blocks_wait_.has_value()) {
+    ENGRAM_RETURN_IF_ERROR(DropReplaced(Family::kBlocks));
+    if (!blocks_wait_.has_value()) ENGRAM_RETURN_IF_ERROR(RepinBlocks());
+  }
+  if (edges_wait_.has_value()) {
+    ENGRAM_RETURN_IF_ERROR(DropReplaced(Family::kEdges));
+    if (!edges_wait_.has_value()) ENGRAM_RETURN_IF_ERROR(RepinEdges());
+  }
+  return blocks_wait_.has_value() || edges_wait_.has_value();
 }
 
 absl::Status Maintenance::DropOrphans() {
+  ENGRAM_RETURN_IF_ERROR(DropOrphanBlocks());
+  return DropOrphanEdges();
+}
+
+absl::Status Maintenance::DropOrphanBlocks() {
   const auto& files = state_.catalog.files();
-  ENGRAM_RETURN_IF_ERROR(DropUnnamed(*state_.database, Family::kBlocks, [&](const BlockKey& key) {
+  return DropUnnamed(*state_.database, Family::kBlocks, [&](const BlockKey& key) {
     const auto entry = files.find(key.first_row);
     return entry != files.end() && entry->second.generation == key.generation;
-  }));
-  return DropOrphanEdges();
+  });
 }
 
 }  // namespace engram::storage

@@ -4,12 +4,14 @@
 // The three work alike: write new files of blocks; ingest them, durable but named by
 // nobody; then one synced batch in which the catalog switches to them and what
 // they replace goes. Before that batch the new blocks are orphans, after it the
-// old ones are, and there is no moment in between.
+// old ones are, and there is no moment in between. Orphans of the second kind are
+// dropped when no reader is just opening the store, who may go by the catalog of before.
 #ifndef ENGRAM_STORAGE_MAINTENANCE_H_
 #define ENGRAM_STORAGE_MAINTENANCE_H_
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -21,6 +23,7 @@
 #include "storage/block_file_writer.h"
 #include "storage/commit_queue.h"
 #include "storage/edge_file_writer.h"
+#include "storage/store_file_system.h"
 #include "storage/store_files.h"
 #include "storage/writer_state.h"
 
@@ -71,7 +74,9 @@ class Maintenance {
   // Drops files of blocks and edges that the catalog does not name. Called at open, before
   // anybody else is there, and after a step that failed.
   absl::Status DropOrphans();
-  absl::Status DropOrphanEdges();
+
+  // Drops what was replaced and had to stay for a reader. Returns: whether some still has to.
+  absl::StatusOr<bool> DropDeferred() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   // What a switch of the catalog takes away and puts in its place.
@@ -91,11 +96,18 @@ class Maintenance {
   absl::Status Carry(Switch change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes files into `family`; nothing is done where there are none.
   absl::Status Ingest(Family family, const std::vector<std::string>& paths);
+  // Adds to `batch` that the keys of the tail from `begin` up to `end` go.
+  rocksdb::Status DeleteFromTail(const std::string& begin, const std::string& end,
+                                 rocksdb::WriteBatch& batch) const;
   absl::Status CommitSwitch(const Switch& change, Catalog catalog,
                             std::shared_ptr<const MappedBlocks> blocks);
   absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status DropFiles(const FileEntry& entry);
+  absl::Status DropOrphanBlocks();
+  absl::Status DropOrphanEdges();
+  // Drops the files of `family`, of blocks or edges, that the catalog does not name since a
+  // switch, or leaves that to DropDeferred().
+  absl::Status DropReplaced(Family family) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Maps again what is mapped, and publishes that: the pins of before also keep the files that were
   // dropped since.
@@ -118,6 +130,9 @@ class Maintenance {
   // Catalog and blocks of the state change only under it, and with the turn.
   FairMutex mutex_;
   RotationChooser rotations_ ABSL_GUARDED_BY(mutex_);
+  // Since when replaced files wait to be dropped.
+  std::optional<StoreFileSystem::Clock::time_point> blocks_wait_ ABSL_GUARDED_BY(mutex_);
+  std::optional<StoreFileSystem::Clock::time_point> edges_wait_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::storage

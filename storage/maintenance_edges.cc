@@ -52,19 +52,16 @@ absl::Status Maintenance::CarryEdges(EdgeFile file) {
   if (status.ok()) {
     status = queue_.RunAlone([&] { return CommitEdges(file.catalog, std::move(edges)); });
   }
-  if (!status.ok()) {
-    std::error_code ignored;  // RemoveLeftovers gets what stays
-    for (const std::string& path : paths) std::filesystem::remove(path, ignored);
+  if (status.ok()) {
+    ENGRAM_RETURN_IF_ERROR(DropReplaced(Family::kEdges));
+    return RepinEdges();
   }
-  // After a switch the edges of before are what nobody names; after a failure the new ones.
-  // A batch that may be in the log may name those: then only a restart knows.
+  std::error_code ignored;  // RemoveLeftovers gets what stays
+  for (const std::string& path : paths) std::filesystem::remove(path, ignored);
+  // A batch that may be in the log may name them: then only a restart knows.
   const absl::Status dropped =
       queue_.RunAlone([&] { return state_.broken.ok() ? DropOrphanEdges() : absl::OkStatus(); });
-  if (!status.ok()) {
-    return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
-  }
-  ENGRAM_RETURN_IF_ERROR(dropped);
-  return RepinEdges();
+  return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
 }
 
 absl::Status Maintenance::RepinEdges() {
@@ -92,8 +89,7 @@ absl::Status Maintenance::CommitEdges(const EdgeCatalog& catalog,
                           EncodeEdgeCatalog(catalog)),
                 "building a batch"));
   ENGRAM_RETURN_IF_ERROR(
-      FromRocks(batch.DeleteRange(database.family(Family::kTail), EdgeEventKey(log.first()),
-                                  EdgeEventKey(catalog.next_event)),
+      FromRocks(DeleteFromTail(EdgeEventKey(log.first()), EdgeEventKey(catalog.next_event), batch),
                 "building a batch"));
   ENGRAM_RETURN_IF_ERROR(WriteCommit(state_, Durability::kPower, state_.commit, batch));
   state_.edge_log.DropBefore(catalog.next_event);

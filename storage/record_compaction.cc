@@ -10,10 +10,8 @@
 namespace engram::storage {
 namespace {
 
-// Not the tail: of a range that was deleted RocksDB makes an output without a key, and ends the
-// process where writing that fails.
-constexpr Family kCompacted[] = {Family::kDefault, Family::kCatalog, Family::kIds, Family::kRecords,
-                                 Family::kTombstones};
+constexpr Family kCompacted[] = {Family::kDefault, Family::kCatalog, Family::kIds,
+                                 Family::kRecords, Family::kTail,    Family::kTombstones};
 
 // Returns: whether files overlap, or hold what was deleted.
 absl::StatusOr<bool> IsWorthIt(const Database& database, Family family) {

@@ -9,7 +9,7 @@
 namespace engram::storage {
 
 // Moves what is in memory into table files, which ends the log, and has RocksDB write the files of
-// all families but the tail and those of block columns anew where they overlap. Others may read and
+// all families but those of block columns anew where they overlap. Others may read and
 // write meanwhile. A family with a damaged file stays as it is, because RocksDB takes no write once
 // it has met one; the first is in the error, kDataLoss, when the others are done.
 absl::Status CompactRecords(Database& database);

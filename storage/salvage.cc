@@ -87,6 +87,7 @@ void Salvage::ReadBlock(std::uint32_t generation, std::uint64_t first,
 
 void Salvage::ReadTail() {
   Walk(Family::kTail, "", [&](std::string_view key, std::string_view value) {
+    if (key == kSealedKey) return;
     if (!key.empty() && key[0] == kEventPrefix) return ReadEvents(key, value);
     const auto number = DecodeRowKey(key);
     const auto row = DecodeTailRow(value, meta_.dimension);

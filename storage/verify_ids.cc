@@ -164,6 +164,7 @@ void IdsVerifier::CheckRest() {
                           dead));
   }
   Walk(Family::kTail, "", [&](std::string_view key, std::string_view value) {
+    if (key == kSealedKey) return;
     absl::Status status;
     if (DecodeEdgeEventKey(key).has_value()) {
       status = DecodeEdgeEvents(value, view_.commit().next_node).status();

@@ -69,10 +69,10 @@ absl::Status LoadTombstones(WriterState& state) {
 absl::Status LoadTail(WriterState& state) {
   std::vector<float> embedding(state.meta.dimension);
   const RocksIterator it = Scan(*state.database, Family::kTail);
-  const auto is_event = [](const rocksdb::Slice& key) {
-    return key.size() > 0 && key[0] == kEventPrefix;
+  const auto is_row = [](const rocksdb::Slice& key) {
+    return key.ToStringView() != kSealedKey && (key.empty() || key[0] != kEventPrefix);
   };
-  for (it->SeekToFirst(); it->Valid() && !is_event(it->key()); it->Next()) {
+  for (it->SeekToFirst(); it->Valid() && is_row(it->key()); it->Next()) {
     const auto row = DecodeRowKey(it->key().ToStringView());
     if (!row.has_value() || *row >= state.commit.next_row) return DamagedKey(Family::kTail);
     const auto value = DecodeTailRow(it->value().ToStringView(), state.meta.dimension);
@@ -99,6 +99,7 @@ absl::Status LoadEdgeEvents(WriterState& state) {
   state.edge_log.Reset(next);
   const RocksIterator it = Scan(*state.database, Family::kTail);
   for (it->Seek(std::string(1, kEventPrefix)); it->Valid(); it->Next()) {
+    if (it->key().ToStringView() == kSealedKey) continue;
     const auto number = DecodeEdgeEventKey(it->key().ToStringView());
     if (!number.has_value()) return DamagedKey(Family::kTail);
     if (*number != next) {

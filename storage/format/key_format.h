@@ -16,6 +16,7 @@
 //   records        id:u64 record kind:u8                      per kind
 //   tail           row:u64                                    TailRow
 //   tail           'e' number of the first:u64                run of EdgeEvents
+//   tail           's'                                        (empty): once something was sealed
 //   tombstones     row:u64                                    (empty)
 //   blocks         generation:u32 first row:u64 column:u32    block column
 //   edges          generation:u32 first node:u64 column:u32   block column
@@ -82,6 +83,9 @@ inline constexpr char kFilePrefix = 'f';
 inline constexpr char kTypePrefix = 't';
 // Above every row of the tail: rows stay below 2^56, and so begin with a zero.
 inline constexpr char kEventPrefix = 'e';
+// Put again by every batch that deletes a range of the tail, so that a compaction by RocksDB
+// finds a key to write: 7.8 ends the process where an output without one cannot be written.
+inline constexpr std::string_view kSealedKey = "s";
 inline constexpr char kHeadPrefix = 'i';
 inline constexpr char kKeyPrefix = 'k';
 inline constexpr char kNodePrefix = 'n';

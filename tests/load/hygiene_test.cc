@@ -173,6 +173,20 @@ TEST_F(Hygiene, DeletesGiveTheirSpaceBack) {
   EXPECT_GT(before, 4 * most);
 }
 
+// Rows that were in table files of the tail before they were sealed are there once, afterwards.
+TEST_F(Hygiene, RowsThatWereSealedFromTableFilesLeaveNoCopyThere) {
+  constexpr MemoryId kBelowASeal = 900;
+  const std::uint64_t copy = OneCopy(kBelowASeal);
+  Open("s");
+  PutRows(0, kBelowASeal);
+  ASSERT_EQ(store_->Stats().tail_rows, kBelowASeal);
+  ASSERT_TRUE(store_->Backup({}, dir_ / "backup").ok());  // moves what is in memory into files
+  Compact();
+  ASSERT_EQ(store_->Stats().tail_rows, 0u);
+  const std::uint64_t most = copy + copy / 10;
+  EXPECT_LE(BytesOnDisk(most), most);
+}
+
 // What a snapshot still needs stays, and goes when it does.
 TEST_F(Hygiene, SpaceHeldByASnapshotReturnsWithIt) {
   const std::uint64_t empty = OneCopy(0);
