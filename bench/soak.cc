@@ -3,6 +3,8 @@
 // many memories, whose number stays level; the store seals, compacts and merges by itself, and is
 // asked to now and then. Each minute it prints the latencies, counted from when a call was due. At
 // the end memory, descriptors, mappings, log and disk must be where they were: else it ends with 1.
+#include <malloc.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -116,6 +118,12 @@ const std::vector<Gauge>& Gauges() {
   constexpr double kMiB = 1 << 20;
   static const std::vector<Gauge> gauges = {
       {"anonymous_MiB", 1.1, 8, [](const auto&) { return FromProc("status", "RssAnon:") / 1024; }},
+      // Of the process what is allocated, and not what malloc keeps of what was.
+      {"allocated_MiB", 1.1, 8,
+       [](const auto&) {
+         const auto of = ::mallinfo2();
+         return double(of.uordblks + of.hblkhd) / kMiB;
+       }},
       {"resident_MiB", 1.15, 32, [](const auto&) { return FromProc("status", "VmRSS:") / 1024; }},
       {"heap_of_store_MiB", 1.1, 8, [](const auto& s) { return double(s.bytes_heap) / kMiB; }},
       {"descriptors", 1.1, 8,

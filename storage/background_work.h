@@ -1,5 +1,5 @@
 // The thread that seals, compacts, merges and clears away while nobody asks for it, what it goes
-// by, and how long writers wait for it.
+// by, and how long writers wait for it. It has a lower priority than its process.
 #ifndef ENGRAM_STORAGE_BACKGROUND_WORK_H_
 #define ENGRAM_STORAGE_BACKGROUND_WORK_H_
 

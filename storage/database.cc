@@ -178,7 +178,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& 
                                                          const std::string& path) {
   RaiseOpenFileLimit();
   if (!options.read_only) return OpenWriter(options, path);
-  const ReaderPass pass(path);
+  ReaderPass pass(path);
   absl::Status status = CheckDirectory(options, path);
   // A writer that opens the store replaces the manifest, maybe after CURRENT was read.
   for (int attempt = 1; MayBeARace(status) && attempt < kReaderAttempts; ++attempt) {
@@ -186,7 +186,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const DatabaseOptions& 
     status = CheckDirectory(options, path);
   }
   ENGRAM_RETURN_IF_ERROR(status);
-  return OpenReader(options, path);
+  return OpenReader(options, path, pass);
 }
 
 absl::StatusOr<std::shared_ptr<Database>> Database::OpenWriter(const DatabaseOptions& options,
@@ -237,7 +237,8 @@ absl::Status Database::Recover(const rocksdb::DBOptions& options, std::uint64_t 
 }
 
 absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOptions& options,
-                                                               const std::string& path) {
+                                                               const std::string& path,
+                                                               ReaderPass& pass) {
   absl::Status last;
   LogExtent first, before;
   std::uint64_t gap_over = std::numeric_limits<std::uint64_t>::max();
@@ -245,6 +246,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::OpenReader(const DatabaseOpt
   for (int attempt = 0; attempt < (moves() ? kReaderAttemptsBesideWrites : kReaderAttempts);
        ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(kReaderPause);
+    pass.TryAgain();
     const auto extent = CheckLog(path);
     last = extent.status();
     if (absl::IsFailedPrecondition(last)) return last;  // no store of ours at any moment
@@ -405,21 +407,26 @@ absl::Status Database::FlushFamilies() {
   return FromRocks(db_->Flush(rocksdb::FlushOptions(), all), "flushing " + path_);
 }
 
-absl::Status DropUnnamed(const Database& database, Family family,
-                         absl::FunctionRef<bool(const BlockKey&)> is_named) {
+absl::StatusOr<bool> DropUnnamed(const Database& database, Family family,
+                                 absl::FunctionRef<bool(const BlockKey&)> is_named) {
   rocksdb::ColumnFamilyMetaData meta;
   database.db().GetColumnFamilyMetaData(database.family(family), &meta);
+  std::vector<std::pair<rocksdb::Slice, rocksdb::Slice>> ends;
   for (const rocksdb::LevelMetaData& level : meta.levels) {
     for (const rocksdb::SstFileMetaData& file : level.files) {
       const auto key = DecodeBlockKey(file.smallestkey);
-      if (key.has_value() && is_named(*key)) continue;
-      const rocksdb::Slice begin(file.smallestkey), end(file.largestkey);
-      ENGRAM_RETURN_IF_ERROR(FromRocks(
-          rocksdb::DeleteFilesInRange(&database.db(), database.family(family), &begin, &end),
-          absl::StrFormat("dropping files of %s that nothing names", FamilyName(family))));
+      if (!key.has_value() || !is_named(*key)) ends.emplace_back(file.smallestkey, file.largestkey);
     }
   }
-  return absl::OkStatus();
+  if (ends.empty()) return false;
+  std::vector<rocksdb::RangePtr> ranges;
+  for (const auto& [first, last] : ends) ranges.emplace_back(&first, &last);
+  // At once: each call writes and syncs the manifest.
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(rocksdb::DeleteFilesInRanges(&database.db(), database.family(family), ranges.data(),
+                                             ranges.size()),
+                absl::StrFormat("dropping files of %s that nothing names", FamilyName(family))));
+  return true;
 }
 
 }  // namespace engram::storage

@@ -88,7 +88,8 @@ class Database {
   static absl::StatusOr<std::shared_ptr<Database>> OpenWriter(const DatabaseOptions& options,
                                                               const std::string& path);
   static absl::StatusOr<std::shared_ptr<Database>> OpenReader(const DatabaseOptions& options,
-                                                              const std::string& path);
+                                                              const std::string& path,
+                                                              ReaderPass& pass);
   void TakeDirectory();
   absl::Status Recover(const rocksdb::DBOptions& options, std::uint64_t cache_bytes);
   // As table_check.h says, of all files at once: beside a writer they go again soon.
@@ -124,9 +125,9 @@ absl::Status UnfinishedCreation(std::string_view path);
 absl::Status StoreExists(std::string_view path);
 
 // Drops the files of `family` that begin with no key, or one that `is_named` refuses.
-// For families of block columns, whose files hold whole blocks.
-absl::Status DropUnnamed(const Database& database, Family family,
-                         absl::FunctionRef<bool(const BlockKey&)> is_named);
+// For families of block columns, whose files hold whole blocks. Returns: whether there were any.
+absl::StatusOr<bool> DropUnnamed(const Database& database, Family family,
+                                 absl::FunctionRef<bool(const BlockKey&)> is_named);
 
 // Returns: the version of the RocksDB that is linked, as "7.8.3".
 std::string RocksVersion();

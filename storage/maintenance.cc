@@ -131,7 +131,7 @@ absl::Status Maintenance::Rewrite(const std::vector<FileEntry>& entries) {
   blocks.reset();
   ENGRAM_ASSIGN_OR_RETURN(change.added, writer.Finish());
   ENGRAM_RETURN_IF_ERROR(Carry(std::move(change)));
-  return DropReplaced(Family::kBlocks);
+  return DropReplaced(Family::kBlocks).status();
 }
 
 absl::Status Maintenance::Carry(Switch change) {
@@ -148,6 +148,7 @@ absl::Status Maintenance::Carry(Switch change) {
     status = mapped.status();
     if (status.ok()) blocks = *std::move(mapped);
   }
+  if (status.ok()) status = CheckAdded(change, *blocks);
   if (status.ok()) {
     status = queue_.RunAlone(
         [&] { return CommitSwitch(change, std::move(catalog), std::move(blocks)); });
@@ -157,9 +158,27 @@ absl::Status Maintenance::Carry(Switch change) {
   std::error_code ignored;  // RemoveLeftovers gets what stays
   for (const std::string& path : paths) std::filesystem::remove(path, ignored);
   // A batch that may be in the log may name them: then only a restart knows.
-  const absl::Status dropped =
-      queue_.RunAlone([&] { return state_.broken.ok() ? DropOrphans() : absl::OkStatus(); });
+  const absl::Status dropped = queue_.RunAlone(
+      [&] { return state_.broken.ok() ? DropOrphanBlocks().status() : absl::OkStatus(); });
   return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
+}
+
+absl::Status Maintenance::CheckAdded(const Switch& change, const MappedBlocks& blocks) {
+  for (const BlockFile& file : change.added) {
+    for (const BlockExtent& extent : file.entry.blocks) {
+      const MappedBlock* block = blocks.Find(extent.first_row);
+      if (block == nullptr) return absl::InternalError("a block that was written is not mapped");
+      ENGRAM_RETURN_IF_ERROR(NotWritten(block->CheckWithCodes()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Maintenance::NotWritten(const absl::Status& read_back) {
+  if (read_back.ok()) return read_back;
+  return absl::InternalError(
+      absl::StrFormat("what was written does not read back, and nothing goes by it: %s",
+                      std::string(read_back.message())));
 }
 
 absl::Status Maintenance::Ingest(Family family, const std::vector<std::string>& paths) {
@@ -267,39 +286,60 @@ absl::Status Maintenance::Backup(const std::string& directory, const ProgressFun
   return files.CopyTo(directory, progress);
 }
 
-absl::Status Maintenance::DropReplaced(Family family) {
+absl::StatusOr<bool> Maintenance::DropReplaced(Family family) {
   const bool blocks = family == Family::kBlocks;
   auto& wait = blocks ? blocks_wait_ : edges_wait_;
   const auto now = StoreFileSystem::Clock::now();
   if (!wait.has_value()) wait = now;
+  bool broken = false;
+  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
+    broken = !state_.broken.ok();
+    return absl::OkStatus();
+  }));
+  if (broken) {  // a batch that may be in the log may name files: only a restart knows
+    wait.reset();
+    return true;
+  }
+  // Readers stand outside from here on: nothing that takes long may come before it is open again.
   const ReaderGate::Closed closed(state_.database->gate());
-  if (!closed && now - *wait < StoreFileSystem::kPatience) return absl::OkStatus();
-  // A batch that may be in the log may name files: then only a restart knows.
-  ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] { return state_.broken; }));
-  ENGRAM_RETURN_IF_ERROR(blocks ? DropOrphanBlocks() : DropOrphanEdges());
+  if (!closed && now - *wait < StoreFileSystem::kPatience) {
+    state_.database->files().Defer();
+    return false;
+  }
+  ENGRAM_RETURN_IF_ERROR((blocks ? DropOrphanBlocks() : DropOrphanEdges()).status());
   wait.reset();
-  return absl::OkStatus();
+  return true;
 }
 
 absl::StatusOr<bool> Maintenance::DropDeferred() {
   FairMutexLock lock(&mutex_);
-  if (blocks_wait_.has_value()) {
-    ENGRAM_RETURN_IF_ERROR(DropReplaced(Family::kBlocks));
-    if (!blocks_wait_.has_value()) ENGRAM_RETURN_IF_ERROR(RepinBlocks());
+  absl::Status status;
+  for (const Family family : {Family::kBlocks, Family::kEdges}) {
+    const bool blocks = family == Family::kBlocks;
+    auto& wait = blocks ? blocks_wait_ : edges_wait_;
+    if (!wait.has_value()) continue;
+    const auto since = *wait;
+    const absl::StatusOr<bool> gone = DropReplaced(family);
+    absl::Status done = gone.status();
+    // What is mapped keeps the files of before.
+    if (done.ok() && *gone) done = blocks ? RepinBlocks() : RepinEdges();
+    if (!done.ok()) wait = since;
+    status.Update(done);
   }
-  if (edges_wait_.has_value()) {
-    ENGRAM_RETURN_IF_ERROR(DropReplaced(Family::kEdges));
-    if (!edges_wait_.has_value()) ENGRAM_RETURN_IF_ERROR(RepinEdges());
-  }
+  if (!status.ok()) return status;
   return blocks_wait_.has_value() || edges_wait_.has_value();
 }
 
 absl::Status Maintenance::DropOrphans() {
-  ENGRAM_RETURN_IF_ERROR(DropOrphanBlocks());
-  return DropOrphanEdges();
+  FairMutexLock lock(&mutex_);
+  ENGRAM_ASSIGN_OR_RETURN(const bool blocks, DropOrphanBlocks());
+  ENGRAM_ASSIGN_OR_RETURN(const bool edges, DropOrphanEdges());
+  // What was mapped before keeps the files.
+  if (blocks) ENGRAM_RETURN_IF_ERROR(RepinBlocks());
+  return edges ? RepinEdges() : absl::OkStatus();
 }
 
-absl::Status Maintenance::DropOrphanBlocks() {
+absl::StatusOr<bool> Maintenance::DropOrphanBlocks() {
   const auto& files = state_.catalog.files();
   return DropUnnamed(*state_.database, Family::kBlocks, [&](const BlockKey& key) {
     const auto entry = files.find(key.first_row);

@@ -5,7 +5,8 @@
 // nobody; then one synced batch in which the catalog switches to them and what
 // they replace goes. Before that batch the new blocks are orphans, after it the
 // old ones are, and there is no moment in between. Orphans of the second kind are
-// dropped when no reader is just opening the store, who may go by the catalog of before.
+// dropped when no reader is just opening the store, who may go by the catalog of before; after a
+// step that failed, at once: such a reader has to look again.
 #ifndef ENGRAM_STORAGE_MAINTENANCE_H_
 #define ENGRAM_STORAGE_MAINTENANCE_H_
 
@@ -71,9 +72,8 @@ class Maintenance {
   absl::Status Backup(const std::string& directory, const ProgressFunction& progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Drops files of blocks and edges that the catalog does not name. Called at open, before
-  // anybody else is there, and after a step that failed.
-  absl::Status DropOrphans();
+  // Drops files of blocks and edges that the catalog does not name. Called at open.
+  absl::Status DropOrphans() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Drops what was replaced and had to stay for a reader. Returns: whether some still has to.
   absl::StatusOr<bool> DropDeferred() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -94,6 +94,11 @@ class Maintenance {
   // all of theirs: no file of one generation then interleaves with another.
   absl::Status Rewrite(const std::vector<FileEntry>& entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Carry(Switch change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Reads back what was written, before anything goes by it: what it replaces is still there. No
+  // search has to, then.
+  static absl::Status CheckAdded(const Switch& change, const MappedBlocks& blocks);
+  // The store is whole: only what was to come does not read back.
+  static absl::Status NotWritten(const absl::Status& read_back);
   // Takes files into `family`; nothing is done where there are none.
   absl::Status Ingest(Family family, const std::vector<std::string>& paths);
   // Adds to `batch` that the keys of the tail from `begin` up to `end` go.
@@ -103,11 +108,12 @@ class Maintenance {
                             std::shared_ptr<const MappedBlocks> blocks);
   absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status DropOrphanBlocks();
-  absl::Status DropOrphanEdges();
+  // Return: whether there were any.
+  absl::StatusOr<bool> DropOrphanBlocks();
+  absl::StatusOr<bool> DropOrphanEdges();
   // Drops the files of `family`, of blocks or edges, that the catalog does not name since a
-  // switch, or leaves that to DropDeferred().
-  absl::Status DropReplaced(Family family) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // switch, or leaves that to DropDeferred(). Returns: whether they are gone.
+  absl::StatusOr<bool> DropReplaced(Family family) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Maps again what is mapped, and publishes that: the pins of before also keep the files that were
   // dropped since.

@@ -49,18 +49,20 @@ absl::Status Maintenance::CarryEdges(EdgeFile file) {
     status = mapped.status();
     if (status.ok()) edges = *std::move(mapped);
   }
+  // Read back while what they replace is still there.
+  if (status.ok()) status = NotWritten(edges->Check(/*verify=*/true));
   if (status.ok()) {
     status = queue_.RunAlone([&] { return CommitEdges(file.catalog, std::move(edges)); });
   }
   if (status.ok()) {
-    ENGRAM_RETURN_IF_ERROR(DropReplaced(Family::kEdges));
+    ENGRAM_RETURN_IF_ERROR(DropReplaced(Family::kEdges).status());
     return RepinEdges();
   }
   std::error_code ignored;  // RemoveLeftovers gets what stays
   for (const std::string& path : paths) std::filesystem::remove(path, ignored);
   // A batch that may be in the log may name them: then only a restart knows.
-  const absl::Status dropped =
-      queue_.RunAlone([&] { return state_.broken.ok() ? DropOrphanEdges() : absl::OkStatus(); });
+  const absl::Status dropped = queue_.RunAlone(
+      [&] { return state_.broken.ok() ? DropOrphanEdges().status() : absl::OkStatus(); });
   return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
 }
 
@@ -100,7 +102,7 @@ absl::Status Maintenance::CommitEdges(const EdgeCatalog& catalog,
   return absl::OkStatus();
 }
 
-absl::Status Maintenance::DropOrphanEdges() {
+absl::StatusOr<bool> Maintenance::DropOrphanEdges() {
   const EdgeCatalog& catalog = state_.edges->catalog();
   return DropUnnamed(*state_.database, Family::kEdges, [&](const BlockKey& key) {
     return !catalog.blocks.empty() && key.generation == catalog.generation;

@@ -18,6 +18,15 @@ int OpenDirectory(const std::string& directory) {
   return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+// Returns: 0, or what flock says.
+int Lock(int file, int how) {
+  int error = 0;
+  do {
+    error = ::flock(file, how | LOCK_NB) == 0 ? 0 : errno;
+  } while (error == EINTR);
+  return error;
+}
+
 // By hand, since a forked process may still have the file.
 void UnlockAndClose(int file) {
   ::flock(file, LOCK_UN);
@@ -30,11 +39,15 @@ ReaderPass::ReaderPass(const std::string& directory) : file_(OpenDirectory(direc
   if (file_ < 0) return;
   const auto deadline = std::chrono::steady_clock::now() + kReaderPatience;
   for (;;) {
-    holds_ = ::flock(file_, LOCK_SH | LOCK_NB) == 0;
-    if (holds_ || (errno != EWOULDBLOCK && errno != EINTR)) return;
-    if (std::chrono::steady_clock::now() >= deadline) return;
+    const int error = Lock(file_, LOCK_SH);
+    holds_ = error == 0;
+    if (error != EWOULDBLOCK || std::chrono::steady_clock::now() >= deadline) return;
     std::this_thread::sleep_for(kPoll);
   }
+}
+
+void ReaderPass::TryAgain() {
+  if (file_ >= 0 && !holds_) holds_ = Lock(file_, LOCK_SH) == 0;
 }
 
 ReaderPass::~ReaderPass() {
@@ -49,10 +62,8 @@ ReaderGate::~ReaderGate() {
 
 bool ReaderGate::Close() {
   absl::MutexLock lock(&mutex_);
-  if (closings_ == 0 && file_ >= 0 && ::flock(file_, LOCK_EX | LOCK_NB) != 0 &&
-      errno == EWOULDBLOCK) {
-    return false;
-  }
+  // Where the file system has no such locks, no reader has one.
+  if (closings_ == 0 && file_ >= 0 && Lock(file_, LOCK_EX) == EWOULDBLOCK) return false;
   ++closings_;
   return true;
 }

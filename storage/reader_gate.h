@@ -3,9 +3,10 @@
 // A reader looks at the log, reads the manifest and then opens what that names; a writer that
 // never pauses would take one of those files away each time, and the reader would begin again.
 // So a reader has a shared lock (flock) of the store's directory while it opens, and a writer
-// takes files away only while nobody has. The lock goes with its process; it changes nothing on
-// the disk, so a reader needs no right to write. It is a courtesy: where it cannot be had, a
-// reader goes on without and may have to begin again, and a writer does not wait for ever.
+// takes files away only while nobody has. The lock goes with its process (and with what that forked
+// meanwhile); it changes nothing on the disk, so a reader needs no right to write. It is a
+// courtesy: where it cannot be had, a reader goes on without and may have to begin again, and a
+// writer does not wait for ever.
 #ifndef ENGRAM_STORAGE_READER_GATE_H_
 #define ENGRAM_STORAGE_READER_GATE_H_
 
@@ -25,6 +26,8 @@ class ReaderPass {
   ReaderPass(const ReaderPass&) = delete;
   ReaderPass& operator=(const ReaderPass&) = delete;
 
+  // Tries again, without waiting, where the lock could not be had.
+  void TryAgain();
   // Whether writers know.
   bool holds() const { return holds_; }
 

@@ -48,6 +48,11 @@ rocksdb::IOStatus StoreFileSystem::NewSequentialFile(
   return status;
 }
 
+void StoreFileSystem::Defer() {
+  absl::MutexLock lock(&mutex_);
+  if (deferred_) deferred_();
+}
+
 bool StoreFileSystem::DeleteDeferred() {
   absl::MutexLock lock(&mutex_);
   if (waiting_.empty()) return false;

@@ -21,7 +21,8 @@
 
 namespace engram::storage {
 
-// Of one database, whose file numbers are used once: a name that waits is never another file's.
+// Of one database: a name that waits is never another file's, since RocksDB gives each number once
+// and begins, at an open, above those of the files that are there.
 // Thread-safe.
 class StoreFileSystem : public rocksdb::FileSystemWrapper {
  public:
@@ -41,9 +42,11 @@ class StoreFileSystem : public rocksdb::FileSystemWrapper {
                                       std::unique_ptr<rocksdb::FSSequentialFile>* file,
                                       rocksdb::IODebugContext* debug) override;
 
+  // To be told of what else has to stay for a reader.
+  void Defer() ABSL_LOCKS_EXCLUDED(mutex_);
   // Deletes what waits and may go. Returns: whether files wait still.
   bool DeleteDeferred() ABSL_LOCKS_EXCLUDED(mutex_);
-  // `deferred` is called, by any thread, when a file has begun to wait, and now if one does; null
+  // `deferred` is called, by any thread, when something has to wait, and now if a file does; null
   // ends that: no call is under way then. It must not come back here.
   void OnDeferred(std::function<void()> deferred) ABSL_LOCKS_EXCLUDED(mutex_);
 

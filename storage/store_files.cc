@@ -259,7 +259,11 @@ absl::Status StoreFilesImpl::Close() {
   absl::MutexLock close(&close_mutex_);
   if (closed_) return absl::OkStatus();
   closed_ = true;
-  if (background_ != nullptr) background_->Stop();
+  if (background_ != nullptr) {
+    background_->Stop();
+    // What stays for a reader now goes at the next open for writing.
+    maintenance_->DropDeferred().IgnoreError();
+  }
   absl::Status status;
   if (!options_.read_only) {
     status = state_->database->SyncLog();

@@ -43,7 +43,7 @@ struct StoreOptions {
   bool error_if_exists = false;
 
   // Read beside a writer of another process, or without one. Needs no write
-  // access to the directory and takes no lock. The state seen is that of the
+  // access to the directory and keeps no writer out. The state seen is that of the
   // open or of the last Refresh(). Default: false.
   bool read_only = false;
 

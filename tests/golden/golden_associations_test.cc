@@ -1,17 +1,19 @@
-// The kept store "associations" of format version 1 must stay readable and writable.
+// The kept stores "associations" and "associations-marked" of format version 1 must stay readable
+// and writable. They hold the same; the second has the key 's' in its tail, which came later.
 #include "tests/golden/golden_associations.h"
 
 #include <gtest/gtest.h>
 
+#include "storage/database.h"
 #include "tests/golden/golden_copy.h"
 #include "tests/support/temp_dir.h"
 
 namespace engram::golden {
 namespace {
 
-class GoldenAssociations : public ::testing::Test, protected GoldenCopy {
+class GoldenAssociations : public ::testing::TestWithParam<const char*>, protected GoldenCopy {
  protected:
-  void SetUp() override { Copy("associations"); }
+  void SetUp() override { Copy(GetParam()); }
 };
 
 void ExpectAll(const Store& store) {
@@ -52,7 +54,13 @@ void ExpectAll(const Store& store) {
   EXPECT_EQ(report->edges, 4u);
 }
 
-TEST_F(GoldenAssociations, AreReadAsTheyWereWritten) {
+TEST_P(GoldenAssociations, AreReadAsTheyWereWritten) {
+  {
+    const auto database = storage::Database::Open({.read_only = true}, path_);
+    ASSERT_TRUE(database.ok()) << database.status();
+    EXPECT_EQ((*database)->Get(storage::Family::kTail, storage::kSealedKey).ok(),
+              std::string(GetParam()) == "associations-marked");
+  }
   const auto store = Open(/*read_only=*/true);
   ASSERT_NE(store, nullptr);
   EXPECT_EQ(store->Stats().sealed_edges, 5u);
@@ -60,13 +68,19 @@ TEST_F(GoldenAssociations, AreReadAsTheyWereWritten) {
   ExpectAll(*store);
 }
 
-TEST_F(GoldenAssociations, StayTheSameWhenTheyAreSealed) {
+TEST_P(GoldenAssociations, StayTheSameWhenTheyAreSealed) {
   const auto store = Open(/*read_only=*/false);
   ASSERT_NE(store, nullptr);
   ASSERT_TRUE(store->Compact({}).ok());
   EXPECT_EQ(store->Stats().edge_changes, 0u);
   ExpectAll(*store);
 }
+
+INSTANTIATE_TEST_SUITE_P(V1, GoldenAssociations,
+                         ::testing::Values("associations", "associations-marked"),
+                         [](const auto& info) {
+                           return std::string(info.param) == "associations" ? "First" : "Marked";
+                         });
 
 }  // namespace
 }  // namespace engram::golden

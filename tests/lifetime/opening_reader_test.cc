@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -23,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr MemoryId kRows = 600;
 
+// Those that readers open by what they read before.
 std::set<std::string> FilesIn(const std::string& path) {
   std::set<std::string> names;
   for (const auto& entry : fs::directory_iterator(path)) {
@@ -32,6 +34,28 @@ std::set<std::string> FilesIn(const std::string& path) {
     }
   }
   return names;
+}
+
+// The table files of blocks and edges that the manifest names.
+std::set<std::string> ColumnFiles(const std::string& path) {
+  std::set<std::string> names;
+  const auto opened = storage::Database::Open({.read_only = true}, path);
+  EXPECT_TRUE(opened.ok()) << opened.status();
+  if (!opened.ok()) return names;
+  std::vector<rocksdb::LiveFileMetaData> live;
+  (*opened)->db().GetLiveFilesMetaData(&live);
+  for (const rocksdb::LiveFileMetaData& file : live) {
+    const std::string& family = file.column_family_name;
+    if (family == storage::FamilyName(storage::Family::kBlocks) ||
+        family == storage::FamilyName(storage::Family::kEdges)) {
+      names.insert(file.name.substr(1));
+    }
+  }
+  return names;
+}
+
+bool Includes(const std::set<std::string>& all, const std::set<std::string>& some) {
+  return std::includes(all.begin(), all.end(), some.begin(), some.end());
 }
 
 class OpeningReader : public ::testing::Test {
@@ -62,9 +86,15 @@ class OpeningReader : public ::testing::Test {
     }
   }
 
-  bool HasAll(const std::set<std::string>& names) const {
-    const std::set<std::string> there = FilesIn(path_);
-    return std::includes(there.begin(), there.end(), names.begin(), names.end());
+  // By itself, soon: nothing else happens here.
+  void ExpectGone(const std::set<std::string>& names) {
+    for (const std::string& name : names) {
+      const std::string path = path_ + "/" + name;
+      for (int i = 0; i < 500 && fs::exists(path); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      EXPECT_FALSE(fs::exists(path)) << name;
+    }
   }
 
   testing::TempDir dir_;
@@ -75,31 +105,15 @@ class OpeningReader : public ::testing::Test {
 
 TEST_F(OpeningReader, FindsWhatTheWriterReplaces) {
   ReplaceAll();
-  const std::set<std::string> before = FilesIn(path_);
   std::optional<storage::ReaderPass> pass(path_);
   ASSERT_TRUE(pass->holds());
+  const std::set<std::string> before = FilesIn(path_), columns = ColumnFiles(path_);
+  ASSERT_GE(columns.size(), 2u);
   ReplaceAll();
-  EXPECT_TRUE(HasAll(before));
-  // They are in the manifest as well, by which the reader goes.
-  const auto opened = storage::Database::Open({.read_only = true}, path_);
-  ASSERT_TRUE(opened.ok()) << opened.status();
-  std::vector<rocksdb::LiveFileMetaData> live;
-  (*opened)->db().GetLiveFilesMetaData(&live);
-  std::set<std::string> named;
-  for (const rocksdb::LiveFileMetaData& file : live) {
-    if (file.column_family_name == storage::FamilyName(storage::Family::kBlocks)) {
-      named.insert(file.name.substr(1));
-    }
-  }
-  bool any = false;
-  for (const std::string& name : before) any |= named.contains(name);
-  EXPECT_TRUE(any);
+  EXPECT_TRUE(Includes(FilesIn(path_), before));
+  EXPECT_TRUE(Includes(ColumnFiles(path_), columns));  // the catalog of before still fits
   pass.reset();
-  // By itself, soon: nothing else happens here.
-  for (int i = 0; i < 500 && HasAll(before); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_FALSE(HasAll(before));
+  ExpectGone(columns);
   const auto report = store_->Verify({});
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(report->findings.empty()) << report->findings[0];
@@ -108,20 +122,57 @@ TEST_F(OpeningReader, FindsWhatTheWriterReplaces) {
 TEST_F(OpeningReader, FindsTheFilesOfAWriterThatOpensAndCloses) {
   ReplaceAll();
   store_.reset();
-  const std::set<std::string> before = FilesIn(path_);
   std::optional<storage::ReaderPass> pass(path_);
+  const std::set<std::string> before = FilesIn(path_), columns = ColumnFiles(path_);
   Open();  // with a manifest and a log of its own
   ReplaceAll();
   store_.reset();
-  EXPECT_TRUE(HasAll(before));
+  EXPECT_TRUE(Includes(FilesIn(path_), before));
+  EXPECT_TRUE(Includes(ColumnFiles(path_), columns));
   pass.reset();
   Open();
-  store_.reset();
+  ExpectGone(columns);
+  std::set<std::string> logs_and_manifests;
   for (const std::string& name : before) {
-    const bool may_be_in_use = name.ends_with(".sst");
-    EXPECT_TRUE(may_be_in_use || !fs::exists(path_ + "/" + name)) << name;
+    if (!name.ends_with(".sst")) logs_and_manifests.insert(name);
   }
-  EXPECT_FALSE(HasAll(before));
+  ExpectGone(logs_and_manifests);
+}
+
+TEST_F(OpeningReader, LeavesNothingBehindASeal) {
+  ReplaceAll();
+  std::optional<storage::ReaderPass> pass(path_);
+  const std::set<std::string> columns = ColumnFiles(path_);
+  WriteBatch batch;
+  batch.PutEdge({.from = 1, .to = 2});
+  ASSERT_TRUE(store_->Write({}, batch).ok());
+  ASSERT_TRUE(store_->Seal().ok());
+  EXPECT_TRUE(Includes(ColumnFiles(path_), columns));
+  pass.reset();
+  // Of the two, the file of edges.
+  for (int i = 0; i < 1000 && Includes(FilesIn(path_), columns); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_FALSE(Includes(FilesIn(path_), columns));
+}
+
+// The writer is told: a reader that comes while files go waits until they have.
+TEST_F(OpeningReader, TellsTheWriterThatItOpens) {
+  ReplaceAll();
+  storage::ReaderGate gate(path_);
+  std::optional<storage::ReaderGate::Closed> closed(std::in_place, gate);
+  ASSERT_TRUE(*closed);
+  std::atomic<bool> opened{false};
+  std::thread reader([&] {
+    StoreOptions options;
+    options.read_only = true;
+    EXPECT_TRUE(Store::Open(options, path_).ok());
+    opened = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_FALSE(opened);
+  closed.reset();
+  reader.join();
 }
 
 // File numbers begin anew in the same place.

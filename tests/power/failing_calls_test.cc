@@ -140,6 +140,49 @@ TEST(FailingSeal, LeavesAStoreThatOpens) {
   EXPECT_GT(at, 5u);
 }
 
+// What a seal wrote is read back while the tail is still there.
+TEST(GarbledSeal, IsSeenBeforeAnythingGoesByIt) {
+  WatchedDisk& disk = WatchedDisk::Get();
+  std::uint64_t at = 0, garbled = 1, seen = 0;
+  while (garbled > 0 && !::testing::Test::HasFailure()) {
+    SCOPED_TRACE("write " + std::to_string(++at) + " of the seal");
+    const testing::TempDir dir(Parent());
+    const std::string root = dir / "disk";
+    auto store = OneMemoryOn(disk, root);
+    ASSERT_TRUE(store.ok()) << store.status();
+    WriteBatch batch;  // as much as leaves little of a table to padding
+    for (MemoryId id = 2; id < 500; ++id) {
+      batch.Put(id, VectorOf(id));
+      batch.PutEdge({.from = id, .to = id - 1});
+    }
+    ASSERT_TRUE((*store)->Write({}, batch).ok());
+    disk.Arm(Fault{.at = at, .garbled = true});
+    const absl::Status sealed = (*store)->Seal();
+    garbled = disk.Disarm();
+    const bool read_back = sealed.message().find("does not read back") != std::string::npos;
+    EXPECT_EQ(read_back, absl::IsInternal(sealed)) << sealed;
+    // Other writes are those of log and manifest, and parts of a table that RocksDB looks after.
+    EXPECT_TRUE(read_back || sealed.ok() || absl::IsDataLoss(sealed)) << sealed;
+    EXPECT_EQ((*store)->Get({}, 1)->payload, "one");
+    const auto found = (*store)->Search({}, VectorOf(1));
+    ASSERT_TRUE(found.ok()) << found.status() << "; the seal said " << sealed;
+    EXPECT_EQ(found->hits.size(), 10u);
+    EXPECT_EQ((*store)->Neighbors({}, 2, Direction::kOut)->size(), 1u);
+    if (read_back) {
+      ++seen;
+      EXPECT_TRUE((*store)->Seal().ok());
+      store->reset();
+      store = Store::Open(ScriptOptions(), root + "/s");
+      ASSERT_TRUE(store.ok()) << store.status();
+      EXPECT_TRUE((*store)->Verify({})->findings.empty());
+      EXPECT_EQ((*store)->Stats().tail_rows, 0u);
+    }
+    store->reset();
+    disk.End();
+  }
+  EXPECT_GT(seen, 1u);
+}
+
 // After a failed ingestion RocksDB may say that its manifest has no bytes.
 TEST(FailingImport, LeavesBackupsThatOpen) {
   WatchedDisk& disk = WatchedDisk::Get();

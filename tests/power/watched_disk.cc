@@ -115,13 +115,19 @@ std::uint64_t WatchedDisk::counted() {
 }
 
 bool WatchedDisk::Fails(bool takes_space) {
-  if (fault_.space_only && !takes_space) return false;
+  if (fault_.garbled || (fault_.space_only && !takes_space)) return false;
   ++counted_;
   if (fault_.at == 0 || counted_ < fault_.at || (counted_ > fault_.at && !fault_.stays)) {
     return false;
   }
   ++failed_;
   errno = fault_.error;
+  return true;
+}
+
+bool WatchedDisk::Garbles() {
+  if (!fault_.garbled || ++counted_ != fault_.at) return false;
+  ++failed_;
   return true;
 }
 
@@ -201,6 +207,12 @@ ssize_t WatchedDisk::Write(int descriptor, const void* bytes, std::size_t size,
     errno = fault_.error;
     if (!half) return -1;
     size /= 2;
+  }
+  std::string garbled;
+  if (size > 0 && Garbles()) {
+    garbled.assign(static_cast<const char*>(bytes), size);
+    garbled[size / 2] ^= 4;
+    bytes = garbled.data();
   }
   std::uint64_t begin = 0;
   if (offset.has_value()) {

@@ -43,6 +43,7 @@ struct Fault {
   bool stays = false;         // all after it fail as well
   bool space_only = false;    // counts only calls that a full disk refuses
   bool half_written = false;  // a write that fails has written half before
+  bool garbled = false;       // counts only writes; the n-th has one bit wrong, and says nothing
 };
 
 // Thread-safe: calls come from the threads of RocksDB too, and are carried out one by one.
@@ -100,6 +101,8 @@ class WatchedDisk {
   void Name(const Place& place, int file, bool is_directory);
   // Counts a call. Returns: whether it is to fail; errno is set then.
   bool Fails(bool takes_space);
+  // Counts a write. Returns: whether it is to be garbled.
+  bool Garbles();
   Descriptor* Known(int descriptor);
 
   std::mutex mutex_;

@@ -71,6 +71,18 @@ TEST_F(ReaderGateTest, ReaderWaitsForAClosedGateAndNotForEver) {
   opens_again.join();
 }
 
+TEST_F(ReaderGateTest, ReaderThatWentOnWithoutTriesAgain) {
+  ReaderGate gate(path_);
+  std::optional<ReaderGate::Closed> closed(std::in_place, gate);
+  ReaderPass pass(path_);
+  pass.TryAgain();
+  EXPECT_FALSE(pass.holds());
+  closed.reset();
+  pass.TryAgain();
+  EXPECT_TRUE(pass.holds());
+  EXPECT_FALSE(ReaderGate::Closed(gate));
+}
+
 TEST_F(ReaderGateTest, WhereThereIsNoLockNobodyWaits) {
   const std::string nowhere = path_ + "/nowhere";
   EXPECT_FALSE(ReaderPass(nowhere).holds());
@@ -125,6 +137,8 @@ TEST_F(StoreFileSystemTest, WhoHoldsFilesKeepsThemAll) {
   int told = 0;
   files.OnDeferred([&] { ++told; });
   EXPECT_EQ(told, 1) << "one waits already";
+  files.Defer();
+  EXPECT_EQ(told, 2);
   EXPECT_FALSE(files.DeleteDeferred());
   EXPECT_FALSE(fs::exists(log));
 }
