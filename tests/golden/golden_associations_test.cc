@@ -78,8 +78,8 @@ TEST_P(GoldenAssociations, StayTheSameWhenTheyAreSealed) {
 
 INSTANTIATE_TEST_SUITE_P(V1, GoldenAssociations,
                          ::testing::Values("associations", "associations-marked"),
-                         [](const auto& info) {
-                           return std::string(info.param) == "associations" ? "First" : "Marked";
+                         [](const auto& kind) {
+                           return std::string(kind.param) == "associations" ? "First" : "Marked";
                          });
 
 }  // namespace
