@@ -169,7 +169,7 @@ TEST_F(OpeningReader, TellsTheWriterThatItOpens) {
     EXPECT_TRUE(Store::Open(options, path_).ok());
     opened = true;
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_FALSE(opened);
   closed.reset();
   reader.join();
