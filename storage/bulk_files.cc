@@ -13,7 +13,7 @@
 #include "storage/base/status.h"
 #include "storage/format/key_format.h"
 #include "storage/format/name_format.h"
-#include "storage/ingestion.h"
+#include "storage/store_file_system.h"
 
 namespace engram::storage {
 namespace {

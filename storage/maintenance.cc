@@ -12,7 +12,6 @@
 #include "storage/base/status.h"
 #include "storage/bulk_files.h"
 #include "storage/committer.h"
-#include "storage/ingestion.h"
 
 namespace engram::storage {
 namespace {
@@ -155,11 +154,16 @@ absl::Status Maintenance::Carry(Switch change) {
   }
   if (status.ok()) return status;
   blocks.reset();
+  return Abandon(status, Family::kBlocks, paths);
+}
+
+absl::Status Maintenance::Abandon(const absl::Status& status, Family family,
+                                  const std::vector<std::string>& paths) {
   std::error_code ignored;  // RemoveLeftovers gets what stays
   for (const std::string& path : paths) std::filesystem::remove(path, ignored);
   // A batch that may be in the log may name them: then only a restart knows.
   const absl::Status dropped = queue_.RunAlone(
-      [&] { return state_.broken.ok() ? DropOrphanBlocks().status() : absl::OkStatus(); });
+      [&] { return state_.broken.ok() ? DropOrphansOf(family).status() : absl::OkStatus(); });
   return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
 }
 
@@ -287,61 +291,64 @@ absl::Status Maintenance::Backup(const std::string& directory, const ProgressFun
 }
 
 absl::StatusOr<bool> Maintenance::DropReplaced(Family family) {
-  const bool blocks = family == Family::kBlocks;
-  auto& wait = blocks ? blocks_wait_ : edges_wait_;
   const auto now = StoreFileSystem::Clock::now();
-  if (!wait.has_value()) wait = now;
+  const auto since = waiting_.try_emplace(family, now).first->second;
   bool broken = false;
   ENGRAM_RETURN_IF_ERROR(queue_.RunAlone([&] {
     broken = !state_.broken.ok();
     return absl::OkStatus();
   }));
   if (broken) {  // a batch that may be in the log may name files: only a restart knows
-    wait.reset();
+    waiting_.erase(family);
     return true;
   }
   // Readers stand outside from here on: nothing that takes long may come before it is open again.
   const ReaderGate::Closed closed(state_.database->gate());
-  if (!closed && now - *wait < StoreFileSystem::kPatience) {
+  if (!closed && now - since < StoreFileSystem::kPatience) {
     state_.database->files().Defer();
     return false;
   }
-  ENGRAM_RETURN_IF_ERROR((blocks ? DropOrphanBlocks() : DropOrphanEdges()).status());
-  wait.reset();
+  ENGRAM_RETURN_IF_ERROR(DropOrphansOf(family).status());
+  waiting_.erase(family);
   return true;
 }
 
 absl::StatusOr<bool> Maintenance::DropDeferred() {
   FairMutexLock lock(&mutex_);
   absl::Status status;
-  for (const Family family : {Family::kBlocks, Family::kEdges}) {
-    const bool blocks = family == Family::kBlocks;
-    auto& wait = blocks ? blocks_wait_ : edges_wait_;
-    if (!wait.has_value()) continue;
-    const auto since = *wait;
+  for (const auto& [family, since] : std::map(waiting_)) {
     const absl::StatusOr<bool> gone = DropReplaced(family);
     absl::Status done = gone.status();
     // What is mapped keeps the files of before.
-    if (done.ok() && *gone) done = blocks ? RepinBlocks() : RepinEdges();
-    if (!done.ok()) wait = since;
+    if (done.ok() && *gone) done = Repin(family);
+    if (!done.ok()) waiting_[family] = since;
     status.Update(done);
   }
   if (!status.ok()) return status;
-  return blocks_wait_.has_value() || edges_wait_.has_value();
+  return !waiting_.empty();
 }
 
 absl::Status Maintenance::DropOrphans() {
   FairMutexLock lock(&mutex_);
-  ENGRAM_ASSIGN_OR_RETURN(const bool blocks, DropOrphanBlocks());
-  ENGRAM_ASSIGN_OR_RETURN(const bool edges, DropOrphanEdges());
-  // What was mapped before keeps the files.
-  if (blocks) ENGRAM_RETURN_IF_ERROR(RepinBlocks());
-  return edges ? RepinEdges() : absl::OkStatus();
+  for (const Family family : {Family::kBlocks, Family::kEdges}) {
+    ENGRAM_ASSIGN_OR_RETURN(const bool any, DropOrphansOf(family));
+    // What was mapped before keeps the files.
+    if (any) ENGRAM_RETURN_IF_ERROR(Repin(family));
+  }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Maintenance::DropOrphanBlocks() {
-  const auto& files = state_.catalog.files();
-  return DropUnnamed(*state_.database, Family::kBlocks, [&](const BlockKey& key) {
+absl::Status Maintenance::Repin(Family family) {
+  return family == Family::kBlocks ? RepinBlocks() : RepinEdges();
+}
+
+absl::StatusOr<bool> Maintenance::DropOrphansOf(Family family) {
+  return DropUnnamed(*state_.database, family, [&](const BlockKey& key) {
+    if (family == Family::kEdges) {
+      const EdgeCatalog& catalog = state_.edges->catalog();
+      return !catalog.blocks.empty() && key.generation == catalog.generation;
+    }
+    const auto& files = state_.catalog.files();
     const auto entry = files.find(key.first_row);
     return entry != files.end() && entry->second.generation == key.generation;
   });

@@ -11,8 +11,8 @@
 #define ENGRAM_STORAGE_MAINTENANCE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -108,15 +108,20 @@ class Maintenance {
                             std::shared_ptr<const MappedBlocks> blocks);
   absl::Status IngestInBulk(absl::Span<const Change> changes, std::int64_t now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Return: whether there were any.
-  absl::StatusOr<bool> DropOrphanBlocks();
-  absl::StatusOr<bool> DropOrphanEdges();
-  // Drops the files of `family`, of blocks or edges, that the catalog does not name since a
-  // switch, or leaves that to DropDeferred(). Returns: whether they are gone.
+  // Of these three `family` is that of blocks or of edges.
+  // Drops the files that the catalog does not name. Returns: whether there were any.
+  absl::StatusOr<bool> DropOrphansOf(Family family);
+  // What was to be carried over failed with `status`: its files, of which `paths` were to be taken
+  // in, go again. Returns: `status`, and what failed besides.
+  absl::Status Abandon(const absl::Status& status, Family family,
+                       const std::vector<std::string>& paths);
+  // Drops the files that the catalog does not name since a switch, or leaves that to
+  // DropDeferred(). Returns: whether they are gone.
   absl::StatusOr<bool> DropReplaced(Family family) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Maps again what is mapped, and publishes that: the pins of before also keep the files that were
   // dropped since.
+  absl::Status Repin(Family family) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RepinBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RepinEdges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -136,9 +141,8 @@ class Maintenance {
   // Catalog and blocks of the state change only under it, and with the turn.
   FairMutex mutex_;
   RotationChooser rotations_ ABSL_GUARDED_BY(mutex_);
-  // Since when replaced files wait to be dropped.
-  std::optional<StoreFileSystem::Clock::time_point> blocks_wait_ ABSL_GUARDED_BY(mutex_);
-  std::optional<StoreFileSystem::Clock::time_point> edges_wait_ ABSL_GUARDED_BY(mutex_);
+  // Of which families replaced files wait to be dropped, and since when.
+  std::map<Family, StoreFileSystem::Clock::time_point> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::storage

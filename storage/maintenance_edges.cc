@@ -2,11 +2,8 @@
 //
 // The protocol is that of blocks (maintenance.h): new columns are ingested, named by
 // nobody, and one synced batch switches the catalog to them and takes the changes away.
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "storage/base/status.h"
 #include "storage/committer.h"
 #include "storage/maintenance.h"
@@ -58,12 +55,7 @@ absl::Status Maintenance::CarryEdges(EdgeFile file) {
     ENGRAM_RETURN_IF_ERROR(DropReplaced(Family::kEdges).status());
     return RepinEdges();
   }
-  std::error_code ignored;  // RemoveLeftovers gets what stays
-  for (const std::string& path : paths) std::filesystem::remove(path, ignored);
-  // A batch that may be in the log may name them: then only a restart knows.
-  const absl::Status dropped = queue_.RunAlone(
-      [&] { return state_.broken.ok() ? DropOrphanEdges().status() : absl::OkStatus(); });
-  return dropped.ok() ? status : Annotate(status, std::string(dropped.message()));
+  return Abandon(status, Family::kEdges, paths);
 }
 
 absl::Status Maintenance::RepinEdges() {
@@ -100,13 +92,6 @@ absl::Status Maintenance::CommitEdges(const EdgeCatalog& catalog,
   state_.graphs->Clear(catalog.next_event);
   publisher_.Publish(state_);
   return absl::OkStatus();
-}
-
-absl::StatusOr<bool> Maintenance::DropOrphanEdges() {
-  const EdgeCatalog& catalog = state_.edges->catalog();
-  return DropUnnamed(*state_.database, Family::kEdges, [&](const BlockKey& key) {
-    return !catalog.blocks.empty() && key.generation == catalog.generation;
-  });
 }
 
 }  // namespace engram::storage

@@ -14,6 +14,7 @@ namespace {
 constexpr std::chrono::milliseconds kPoll{1};
 constexpr std::chrono::seconds kReaderPatience{1};
 
+// Returns: -1 where it cannot be opened, of which every call says so again.
 int OpenDirectory(const std::string& directory) {
   return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -36,7 +37,6 @@ void UnlockAndClose(int file) {
 }  // namespace
 
 ReaderPass::ReaderPass(const std::string& directory) : file_(OpenDirectory(directory)) {
-  if (file_ < 0) return;
   const auto deadline = std::chrono::steady_clock::now() + kReaderPatience;
   for (;;) {
     const int error = Lock(file_, LOCK_SH);
@@ -47,30 +47,26 @@ ReaderPass::ReaderPass(const std::string& directory) : file_(OpenDirectory(direc
 }
 
 void ReaderPass::TryAgain() {
-  if (file_ >= 0 && !holds_) holds_ = Lock(file_, LOCK_SH) == 0;
+  if (!holds_) holds_ = Lock(file_, LOCK_SH) == 0;
 }
 
-ReaderPass::~ReaderPass() {
-  if (file_ >= 0) UnlockAndClose(file_);
-}
+ReaderPass::~ReaderPass() { UnlockAndClose(file_); }
 
 ReaderGate::ReaderGate(const std::string& directory) : file_(OpenDirectory(directory)) {}
 
-ReaderGate::~ReaderGate() {
-  if (file_ >= 0) UnlockAndClose(file_);
-}
+ReaderGate::~ReaderGate() { UnlockAndClose(file_); }
 
 bool ReaderGate::Close() {
   absl::MutexLock lock(&mutex_);
   // Where the file system has no such locks, no reader has one.
-  if (closings_ == 0 && file_ >= 0 && Lock(file_, LOCK_EX) == EWOULDBLOCK) return false;
+  if (closings_ == 0 && Lock(file_, LOCK_EX) == EWOULDBLOCK) return false;
   ++closings_;
   return true;
 }
 
 void ReaderGate::Reopen() {
   absl::MutexLock lock(&mutex_);
-  if (--closings_ == 0 && file_ >= 0) ::flock(file_, LOCK_UN);
+  if (--closings_ == 0) ::flock(file_, LOCK_UN);
 }
 
 ReaderGate::Closed::Closed(ReaderGate& gate) : gate_(gate), closed_(gate.Close()) {}

@@ -1,7 +1,5 @@
 #include "storage/store_file_system.h"
 
-#include <algorithm>
-#include <string_view>
 #include <utility>
 
 #include "storage/log_types.h"
@@ -14,8 +12,7 @@ thread_local bool ingesting = false;
 
 // Whether a reader opens such files by what it read before.
 bool IsReadAtOpen(const std::string& name) {
-  const std::string_view file = std::string_view(name).substr(name.find_last_of('/') + 1);
-  return file.ends_with(".sst") || file.ends_with(".log") || file.starts_with("MANIFEST-");
+  return name.ends_with(".sst") || IsLogOfRecords(name);
 }
 
 }  // namespace
@@ -93,7 +90,12 @@ rocksdb::Env* ReadersEnv() {
   return env;
 }
 
-IngestingThread::IngestingThread() { ingesting = true; }
-IngestingThread::~IngestingThread() { ingesting = false; }
+rocksdb::Status IngestFiles(rocksdb::DB& db,
+                            const std::vector<rocksdb::IngestExternalFileArg>& families) {
+  ingesting = true;
+  rocksdb::Status status = db.IngestExternalFiles(families);
+  ingesting = false;
+  return status;
+}
 
 }  // namespace engram::storage

@@ -12,9 +12,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
 #include "storage/reader_gate.h"
@@ -74,14 +76,12 @@ class StoreFileSystem : public rocksdb::FileSystemWrapper {
 // Returns: the environment of databases that are only read. It lives as long as the process.
 rocksdb::Env* ReadersEnv();
 
-// While it lives, this thread ingests.
-class IngestingThread {
- public:
-  IngestingThread();
-  ~IngestingThread();
-  IngestingThread(const IngestingThread&) = delete;
-  IngestingThread& operator=(const IngestingThread&) = delete;
-};
+// The one way table files become part of the database, such that no failure on the way leaves a
+// manifest that names a file which is not there: RocksDB could not open that any more. As
+// DB::IngestExternalFiles, of a database with a StoreFileSystem. Where it fails, table files may
+// stay that nothing may come to name; the next open removes those.
+rocksdb::Status IngestFiles(rocksdb::DB& db,
+                            const std::vector<rocksdb::IngestExternalFileArg>& families);
 
 }  // namespace engram::storage
 

@@ -69,10 +69,8 @@ absl::Status LoadTombstones(WriterState& state) {
 absl::Status LoadTail(WriterState& state) {
   std::vector<float> embedding(state.meta.dimension);
   const RocksIterator it = Scan(*state.database, Family::kTail);
-  const auto is_row = [](const rocksdb::Slice& key) {
-    return key.ToStringView() != kSealedKey && (key.empty() || key[0] != kEventPrefix);
-  };
-  for (it->SeekToFirst(); it->Valid() && is_row(it->key()); it->Next()) {
+  const rocksdb::Slice rows_end(&kEventPrefix, 1);  // what lies behind is LoadEdgeEvents()'s
+  for (it->SeekToFirst(); it->Valid() && it->key().compare(rows_end) < 0; it->Next()) {
     const auto row = DecodeRowKey(it->key().ToStringView());
     if (!row.has_value() || *row >= state.commit.next_row) return DamagedKey(Family::kTail);
     const auto value = DecodeTailRow(it->value().ToStringView(), state.meta.dimension);
