@@ -42,9 +42,8 @@ constexpr int kPayloadBytes = 200;
 
 constexpr double kSearches = 40, kRecalls = 10, kGets = 100, kBatches = 16, kRefreshes = 0.2;
 constexpr int kSealSeconds = 60, kCompactSeconds = 180;
-constexpr seconds kLate{1};  // a call that is due longer than this ago is left out
-constexpr double kBesideShare =
-    0.05;  // of the time, for each of idle and beside a full-speed writer
+constexpr seconds kLate{1};     // a call that is due longer than this ago is left out
+constexpr seconds kBeside{60};  // for each of idle and beside a full-speed writer
 
 [[noreturn]] void Die(const absl::Status& status, const char* doing) {
   std::fprintf(stderr, "soak: %s: %s\n", doing, status.ToString().c_str());
@@ -390,9 +389,7 @@ int Main(double minutes, const char* result) {
   report["context"]["load_average"].push_back(LoadAverage());
   bool flat = true;
   report["growth"] = Judge(series, &flat);
-  const auto beside =
-      std::max<seconds>(seconds(10), seconds(static_cast<int>(60 * minutes * kBesideShare)));
-  report["search"] = soak.BesideAWriter(beside);
+  report["search"] = soak.BesideAWriter(kBeside);
   soak.Close();
   std::ofstream(result) << report.dump(1) << '\n';
   std::printf(flat ? "nothing grows\n" : "something grows\n");
