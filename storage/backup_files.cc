@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "rocksdb/env.h"
 #include "storage/base/status.h"
+#include "storage/target_directory.h"
 
 namespace engram::storage {
 namespace {
@@ -128,12 +129,13 @@ absl::Status BackupFiles::CopyTo(const std::string& directory, const ProgressFun
     return absl::AlreadyExistsError(absl::StrFormat(
         "%s exists already, and is where a backup to %s is made", staging, directory));
   }
-  rocksdb::Env& env = *rocksdb::Env::Default();
-  ENGRAM_RETURN_IF_ERROR(FromRocks(env.CreateDir(staging), "backing up to " + directory));
+  ENGRAM_RETURN_IF_ERROR(
+      Annotate(MakeDirectoryLike(staging, database_.path()), "backing up to " + directory));
   absl::Status status = Fill(staging, progress);
   if (status.ok()) status = Annotate(CheckOpens(staging), "backing up to " + directory);
   if (status.ok()) {
-    status = FromRocks(env.RenameFile(staging, target.string()), "backing up to " + directory);
+    status = FromRocks(rocksdb::Env::Default()->RenameFile(staging, target.string()),
+                       "backing up to " + directory);
   }
   if (!status.ok()) {
     std::error_code ignored;  // what stays only costs space

@@ -28,10 +28,10 @@ class BackupFiles {
   // Notes the files and how long they are now. What is in memory goes to the disk first.
   absl::Status Note();
 
-  // After Note(): makes `directory`, which must not exist, with what was noted: table files by
-  // hard link where that works, the rest as copies; synced. It appears whole or not at all, and
-  // has been opened before it does: after a failed ingestion RocksDB may note no bytes of its
-  // manifest.
+  // After Note(): makes `directory`, which must not exist, with the mode of the database's and
+  // what was noted: table files by hard link where that works, the rest as copies; synced. It
+  // appears whole or not at all, and has been opened before it does: after a failed ingestion
+  // RocksDB may note no bytes of its manifest.
   absl::Status CopyTo(const std::string& directory, const ProgressFunction& progress);
 
  private:

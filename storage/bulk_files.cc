@@ -14,6 +14,7 @@
 #include "storage/format/key_format.h"
 #include "storage/format/name_format.h"
 #include "storage/store_file_system.h"
+#include "storage/table_check.h"
 
 namespace engram::storage {
 namespace {
@@ -169,6 +170,14 @@ absl::Status BulkFiles::Build(absl::Span<const Change> changes) {
   ENGRAM_RETURN_IF_ERROR(WriteFile(Family::kIds, std::move(forms_)));
   ENGRAM_RETURN_IF_ERROR(WriteFile(Family::kRecords, std::move(records_)));
   return WriteFile(Family::kCatalog, std::move(catalog));
+}
+
+absl::Status BulkFiles::ReadBack() const {
+  for (const auto& [family, path] : files_) {
+    const absl::Status status = CheckWholeTable(path, family);
+    if (!status.ok()) return NotWritten(status);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status BulkFiles::Ingest() {

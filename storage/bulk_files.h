@@ -42,7 +42,10 @@ class BulkFiles {
   // Gives nodes and rows to `changes`, which are AllFresh(), and writes the files.
   absl::Status Build(absl::Span<const Change> changes);
 
-  // After Build(): makes the files part of the database, all or none, durably.
+  // After Build(): whether the files hold what was written. Errors: kInternal; nothing is changed.
+  absl::Status ReadBack() const;
+
+  // After ReadBack(): makes the files part of the database, all or none, durably.
   absl::Status Ingest();
 
   // After Build(): what the state is to become. The batch number stays as it

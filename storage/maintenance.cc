@@ -12,6 +12,7 @@
 #include "storage/base/status.h"
 #include "storage/bulk_files.h"
 #include "storage/committer.h"
+#include "storage/table_check.h"
 
 namespace engram::storage {
 namespace {
@@ -113,8 +114,8 @@ absl::Status Maintenance::Rewrite(const std::vector<FileEntry>& entries) {
     for (const BlockExtent& extent : entry.blocks) {
       const MappedBlock* block = blocks->Find(extent.first_row);
       if (block == nullptr) return absl::InternalError("a block of the catalog is not mapped");
-      // Damage must not be copied under a fresh checksum.
-      ENGRAM_RETURN_IF_ERROR(block->Check());
+      // Damage must not be copied under a fresh checksum, and may have come since the last look.
+      ENGRAM_RETURN_IF_ERROR(block->CheckRowsAgain());
       slices.push_back(block->slice());
       rows += extent.rows;
     }
@@ -176,13 +177,6 @@ absl::Status Maintenance::CheckAdded(const Switch& change, const MappedBlocks& b
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status Maintenance::NotWritten(const absl::Status& read_back) {
-  if (read_back.ok()) return read_back;
-  return absl::InternalError(
-      absl::StrFormat("what was written does not read back, and nothing goes by it: %s",
-                      std::string(read_back.message())));
 }
 
 absl::Status Maintenance::Ingest(Family family, const std::vector<std::string>& paths) {
@@ -256,6 +250,8 @@ absl::StatusOr<bool> Maintenance::WriteInBulk(absl::Span<const ImportedMemory> m
 absl::Status Maintenance::IngestInBulk(absl::Span<const Change> changes, std::int64_t now) {
   BulkFiles files(state_, rotations_, now);
   ENGRAM_RETURN_IF_ERROR(files.Build(changes));
+  // Once it is taken in, the catalog names it.
+  ENGRAM_RETURN_IF_ERROR(files.ReadBack());
   absl::Status status = files.Ingest();
   std::shared_ptr<const MappedBlocks> blocks;
   if (status.ok()) {

@@ -97,8 +97,6 @@ class Maintenance {
   // Reads back what was written, before anything goes by it: what it replaces is still there. No
   // search has to, then.
   static absl::Status CheckAdded(const Switch& change, const MappedBlocks& blocks);
-  // The store is whole: only what was to come does not read back.
-  static absl::Status NotWritten(const absl::Status& read_back);
   // Takes files into `family`; nothing is done where there are none.
   absl::Status Ingest(Family family, const std::vector<std::string>& paths);
   // Adds to `batch` that the keys of the tail from `begin` up to `end` go.

@@ -7,6 +7,7 @@
 #include "storage/base/status.h"
 #include "storage/committer.h"
 #include "storage/maintenance.h"
+#include "storage/table_check.h"
 
 namespace engram::storage {
 
@@ -26,7 +27,8 @@ absl::Status Maintenance::SealEdges(bool only_if_due) {
   if (!wanted) return absl::OkStatus();
   EdgeFile file;
   {
-    // Damage must not be copied under a fresh checksum: hence the check.
+    // Damage must not be copied under a fresh checksum, and may have come since the last look.
+    ENGRAM_RETURN_IF_ERROR(base->CheckAgain());
     ENGRAM_ASSIGN_OR_RETURN(const auto graph, state_.graphs->Get(base, log, /*verify=*/true));
     EdgeFileWriter writer(*state_.database, *graph, nodes, log.end());
     ENGRAM_ASSIGN_OR_RETURN(file, writer.Write());

@@ -24,16 +24,12 @@ bool HasCodes(const FileEntry& entry) {
          entry.columns.end();
 }
 
-// Returns: whether the rows of a file are sound and their codes are not, which is mended by writing
-// it anew.
-bool HasDamagedCodes(const MappedBlocks& blocks, const FileEntry& entry) {
-  bool damaged = false;
-  for (const BlockExtent& extent : entry.blocks) {
+// Codes alone are mended by writing the file anew; where it is more, Rewrite() says so.
+bool IsDamaged(const MappedBlocks& blocks, const FileEntry& entry) {
+  return std::any_of(entry.blocks.begin(), entry.blocks.end(), [&](const BlockExtent& extent) {
     const MappedBlock* block = blocks.Find(extent.first_row);
-    if (block == nullptr || !block->Check().ok()) return false;  // Rewrite() says so
-    damaged |= !block->CheckWithCodes().ok();
-  }
-  return damaged;
+    return block == nullptr || !block->CheckAgain().ok() || !block->CheckWithCodes().ok();
+  });
 }
 
 // Returns: whether rows of the tail lie in [first, end). They will get files of their own there.
@@ -73,7 +69,7 @@ absl::Status Maintenance::CompactFiles(double min_dead_fraction, const ProgressF
     return state_.broken;
   }));
   std::copy_if(others.begin(), others.end(), std::back_inserter(candidates),
-               [&](const FileEntry& entry) { return HasDamagedCodes(*blocks, entry); });
+               [&](const FileEntry& entry) { return IsDamaged(*blocks, entry); });
   blocks.reset();  // they would keep the files that go
   absl::Status damage;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -163,7 +159,7 @@ absl::Status Maintenance::CheckFile(const FileEntry& entry) {
   for (const BlockExtent& extent : entry.blocks) {
     const MappedBlock* block = state_.blocks->Find(extent.first_row);
     if (block == nullptr) return absl::InternalError("a block of the catalog is not mapped");
-    ENGRAM_RETURN_IF_ERROR(block->Check());
+    ENGRAM_RETURN_IF_ERROR(block->CheckRowsAgain());
   }
   return absl::OkStatus();
 }

@@ -48,8 +48,7 @@ bool Fits(const BlockHeader& header, const BlockKey& key, const BlockExtent& ext
 
 absl::Status MappedBlock::Check() const {
   if (sound_->rows.load(std::memory_order_acquire)) return absl::OkStatus();
-  ENGRAM_RETURN_IF_ERROR(usable_);
-  ENGRAM_RETURN_IF_ERROR(CheckColumns(/*derived=*/false));
+  ENGRAM_RETURN_IF_ERROR(CheckRowsAgain());
   sound_->rows.store(true, std::memory_order_release);
   return absl::OkStatus();
 }
@@ -66,12 +65,20 @@ absl::Status MappedBlock::CheckWithCodes() const {
   return absl::OkStatus();
 }
 
-absl::Status MappedBlock::CheckAgain() const {
+absl::Status MappedBlock::CheckRowsAgain() const {
   ENGRAM_RETURN_IF_ERROR(usable_);
-  ENGRAM_RETURN_IF_ERROR(CheckColumns(/*derived=*/false));
+  const absl::Status rows = CheckColumns(/*derived=*/false);
+  if (!rows.ok()) sound_->rows = sound_->codes = false;
+  return rows;
+}
+
+absl::Status MappedBlock::CheckAgain() const {
+  ENGRAM_RETURN_IF_ERROR(CheckRowsAgain());
   ENGRAM_RETURN_IF_ERROR(codes_usable_);
-  ENGRAM_RETURN_IF_ERROR(CheckColumns(/*derived=*/true));
-  return CheckDecoded();
+  absl::Status codes = CheckColumns(/*derived=*/true);
+  if (codes.ok()) codes = CheckDecoded();
+  if (!codes.ok()) sound_->codes = false;
+  return codes;
 }
 
 absl::Status MappedBlock::CheckColumns(bool derived) const {

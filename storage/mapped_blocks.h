@@ -50,7 +50,9 @@ class MappedBlock {
   // Returns: whether CheckWithCodes() found it whole before.
   bool checked() const { return sound_->codes.load(std::memory_order_acquire); }
 
-  // Reads the bytes of this block's own columns again, whatever is remembered.
+  // Read the bytes of this block's own columns again, whatever is remembered, and forget that they
+  // were found whole when they are not: first those that rows are read from, then the codes too.
+  absl::Status CheckRowsAgain() const;
   absl::Status CheckAgain() const;
 
   std::uint64_t mapped_bytes() const;

@@ -235,15 +235,20 @@ absl::Status MappedEdges::Check(bool verify) const {
 
 absl::Status MappedEdges::CheckAgain() const {
   ENGRAM_RETURN_IF_ERROR(usable_);
+  absl::Status whole = CheckSums();
+  if (whole.ok()) whole = CheckBounds();
+  checked_->bounds.store(whole.ok(), std::memory_order_release);
+  checked_->sums.store(whole.ok(), std::memory_order_release);
+  return whole;
+}
+
+absl::Status MappedEdges::CheckSums() const {
   for (const BlockColumn& column : columns_) {
     const absl::Status status = CheckBlockPayload(column);
     if (status.ok()) continue;
     const EdgeRun* run = Find(static_cast<std::uint32_t>(column.header.first_row));
     return Bad(run->block, column.header.column, std::string(status.message()));
   }
-  ENGRAM_RETURN_IF_ERROR(CheckBounds());
-  checked_->bounds.store(true, std::memory_order_release);
-  checked_->sums.store(true, std::memory_order_release);
   return absl::OkStatus();
 }
 

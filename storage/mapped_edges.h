@@ -75,7 +75,8 @@ class MappedEdges {
   // bounds and, with `verify`, that the bytes match their checksums. Errors:
   // kDataLoss naming block and column.
   absl::Status Check(bool verify) const;
-  // As Check(true), but reads the bytes again whatever is remembered.
+  // As Check(true), but reads the bytes again whatever is remembered, and forgets that they were
+  // found whole when they are not.
   absl::Status CheckAgain() const;
 
   // Brings all columns into memory.
@@ -94,6 +95,7 @@ class MappedEdges {
   void AddColumn(const BlockKey& key, std::string_view value);
   absl::Status CheckRun(const EdgeRun& run) const;
   absl::Status CheckBounds() const;
+  absl::Status CheckSums() const;
 
   std::shared_ptr<Database> database_;  // outlives the iterator
   std::unique_ptr<rocksdb::Iterator> pin_;

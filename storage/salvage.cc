@@ -19,10 +19,11 @@ absl::StatusOr<std::unique_ptr<Salvage>> Salvage::Open(const std::string& damage
     const absl::Status status = salvage->columns_.AddFile(table);
     if (!status.ok()) salvage->losses_.Add(std::string(status.message()));
   }
-  salvage->ReadBlocks();
+  salvage->ReadCatalog();
+  salvage->ReadIds();
   salvage->ReadEdgeBlocks();
   salvage->ReadTail();
-  salvage->ReadIds();
+  salvage->ReadBlocks();
   salvage->ReadKeys();
   salvage->ListIds();
   return salvage;
@@ -45,11 +46,39 @@ void Salvage::Walk(Family family, std::string_view prefix,
   });
 }
 
+void Salvage::ReadCatalog() {
+  const std::uint64_t losses = losses_.total();
+  const std::string files(1, kFilePrefix);
+  Walk(Family::kCatalog, files, [&](std::string_view, std::string_view value) {
+    const auto entry = DecodeFileEntry(value);
+    if (!entry.ok()) return losses_.Add(std::string(entry.status().message()));
+    for (const BlockExtent& extent : entry->blocks) {
+      extents_[{entry->generation, extent.first_row}] = extent;
+    }
+  });
+  catalog_whole_ = losses_.total() == losses;
+}
+
+bool Salvage::IsNamed(const SalvagedBlock& block) const {
+  if (!files_->Names(Family::kBlocks, columns_.files()[block.file])) return false;
+  if (!catalog_whole_) return true;
+  const BlockHeader& header = block.Find(ColumnKind::kEmbedding)->header;
+  const auto extent = extents_.find({block.generation, block.first});
+  return extent != extents_.end() && extent->second.rows == header.rows &&
+         extent->second.span == header.span;
+}
+
 void Salvage::ReadBlocks() {
-  for (const auto& [key, column] : columns_.sound()) {
-    const auto& [generation, first, kind] = key;
-    if (kind == ColumnKind::kEmbedding) ReadBlock(generation, first, column);
+  std::vector<const SalvagedBlock*> unnamed;
+  for (const auto& [key, block] : columns_.blocks()) {
+    if (block.Find(ColumnKind::kEmbedding) == nullptr) continue;
+    if (IsNamed(block)) {
+      ReadBlock(block, /*named=*/true);
+    } else {
+      unnamed.push_back(&block);
+    }
   }
+  for (const SalvagedBlock* block : unnamed) ReadBlock(*block, /*named=*/false);
   for (const auto& damaged : columns_.damaged()) {
     const BlockHeader& header = damaged.header;
     losses_.Add(absl::StrFormat("block at row %d: column %s is damaged in %s", header.first_row,
@@ -57,12 +86,12 @@ void Salvage::ReadBlocks() {
   }
 }
 
-void Salvage::ReadBlock(std::uint32_t generation, std::uint64_t first,
-                        const BlockColumn& embeddings) {
+void Salvage::ReadBlock(const SalvagedBlock& block, bool named) {
+  const BlockColumn& embeddings = *block.Find(ColumnKind::kEmbedding);
   const BlockHeader& header = embeddings.header;
   if (header.bytes_per_row != meta_.dimension * sizeof(float)) return;
   const auto column = [&](ColumnKind kind) -> const char* {
-    const BlockColumn* found = columns_.Find(generation, first, kind);
+    const BlockColumn* found = block.Find(kind);
     const bool fits = found != nullptr && found->header.rows == header.rows &&
                       found->header.bytes_per_row == BytesPerRow(kind, meta_.dimension);
     return fits ? found->payload.data() : nullptr;
@@ -71,18 +100,37 @@ void Salvage::ReadBlock(std::uint32_t generation, std::uint64_t first,
   const auto* ids = reinterpret_cast<const std::uint64_t*>(column(ColumnKind::kId));
   const auto* nodes = reinterpret_cast<const std::uint32_t*>(column(ColumnKind::kNode));
   if (header.rows != header.span && offsets == nullptr) {
-    return losses_.Add(absl::StrFormat("block at row %d: which rows it holds is lost", first));
+    return losses_.Add(
+        absl::StrFormat("block at row %d: which rows it holds is lost", block.first));
   }
+  // Rows that do not say whose they are are taken by what heads say, which speak of named blocks:
+  // of others only where a gap of the log or a manifest made anew may be why they are not named.
+  const bool in_manifest = files_->Names(Family::kBlocks, columns_.files()[block.file]);
+  if (ids == nullptr && !named && (files_->whole() || !in_manifest)) return;
+  // An id that has no head where none is lost was never the store's.
+  const bool heads_know_all = !named && heads_whole_;
   for (std::uint32_t i = 0; i < header.rows; ++i) {
     Row row;
     row.embedding = reinterpret_cast<const float*>(embeddings.payload.data()) +
                     std::size_t{i} * meta_.dimension;
+    row.file = block.file;
+    row.named = named;
     row.has_id = ids != nullptr;
     if (row.has_id) row.id = ids[i];
-    if (row.has_id && nodes != nullptr) nodes_.try_emplace(nodes[i], row.id);
-    Row& there = rows_[first + (offsets == nullptr ? i : offsets[i])];
-    if (there.embedding == nullptr || row.has_id) there = row;
+    if (heads_know_all && !heads_.contains(row.id)) continue;
+    if (row.has_id && nodes != nullptr && !heads_know_all) nodes_.try_emplace(nodes[i], row.id);
+    AddRow(block.first + (offsets == nullptr ? i : offsets[i]), row);
   }
+}
+
+void Salvage::AddRow(std::uint64_t number, const Row& row) {
+  const auto [first, fresh] = rows_.try_emplace(number, row);
+  const auto same = [&](const Row& there) {
+    return there.has_id == row.has_id && there.id == row.id;
+  };
+  if (fresh || same(first->second)) return;
+  std::vector<Row>& others = other_rows_[number];
+  if (std::none_of(others.begin(), others.end(), same)) others.push_back(row);
 }
 
 void Salvage::ReadTail() {
@@ -94,7 +142,7 @@ void Salvage::ReadTail() {
     if (!number.has_value() || !row.ok()) return losses_.Add("a row of the tail is damaged");
     std::vector<float>& embedding = tail_.emplace_back(meta_.dimension);
     std::memcpy(embedding.data(), row->embedding.data(), row->embedding.size());
-    rows_[*number] = {embedding.data(), row->id, true};
+    AddRow(*number, {.embedding = embedding.data(), .id = row->id, .has_id = true});
     nodes_.try_emplace(row->node, row->id);
   });
   Walk(Family::kTombstones, "", [&](std::string_view key, std::string_view) {
@@ -105,13 +153,17 @@ void Salvage::ReadTail() {
 
 void Salvage::ReadIds() {
   const std::string heads(1, kHeadPrefix), nodes(1, kNodePrefix), types(1, kTypePrefix);
+  const std::uint64_t losses = losses_.total();
+  bool sound = true;
   Walk(Family::kIds, heads, [&](std::string_view key, std::string_view value) {
     const auto id = DecodeHeadKey(key);
     const auto head = DecodeMemoryHead(value);
+    sound = sound && id.has_value() && head.ok();
     if (!id.has_value() || !head.ok()) return;
     heads_[*id] = *head;
     nodes_[head->node] = *id;
   });
+  heads_whole_ = files_->whole() && sound && losses_.total() == losses;
   Walk(Family::kIds, nodes, [&](std::string_view key, std::string_view value) {
     const auto node = DecodeNodeKey(key);
     const auto id = DecodeId(value);
@@ -146,24 +198,42 @@ void Salvage::ListIds() {
   for (const auto& [node, id] : nodes_) {
     if (!heads_.contains(id)) ids.insert(id);
   }
-  for (const auto& [number, row] : rows_) {
-    if (!row.has_id || heads_.contains(row.id) || tombstones_.contains(number)) continue;
-    ids.insert(row.id);
-    std::uint64_t& newest = newest_rows_.try_emplace(row.id, number).first->second;
+  for (const auto& [number, first] : rows_) {
+    const Row* row = &first;
+    const auto others = other_rows_.find(number);
+    // Of those that say whose they are, the first is to be believed.
+    if (!row->has_id && others != other_rows_.end()) row = &others->second.front();
+    if (!row->has_id || heads_.contains(row->id) || tombstones_.contains(number)) continue;
+    ids.insert(row->id);
+    std::uint64_t& newest = newest_rows_.try_emplace(row->id, number).first->second;
     newest = std::max(newest, number);
   }
   ids_.assign(ids.begin(), ids.end());
 }
 
-std::string Salvage::WhyNoRow(std::uint64_t row) const {
+const Salvage::Row* Salvage::FindRow(std::uint64_t number, std::uint64_t id, bool must_say) const {
+  const auto may_be = [&](const Row& row) { return row.has_id ? row.id == id : !must_say; };
+  const auto first = rows_.find(number);
+  if (number == kNoRow || first == rows_.end()) return nullptr;
+  if (may_be(first->second)) return &first->second;
+  const auto others = other_rows_.find(number);
+  if (others == other_rows_.end()) return nullptr;
+  const auto found = std::find_if(others->second.begin(), others->second.end(), may_be);
+  return found == others->second.end() ? nullptr : &*found;
+}
+
+std::string Salvage::WhyNoRow(std::uint64_t number) const {
   for (const auto& damaged : columns_.damaged()) {
     const BlockHeader& header = damaged.header;
-    if (header.column != ColumnKind::kEmbedding || row < header.first_row) continue;
-    if (row - header.first_row >= header.span) continue;
+    if (header.column != ColumnKind::kEmbedding || number < header.first_row) continue;
+    if (number - header.first_row >= header.span) continue;
     return absl::StrFormat("block at row %d, column %s, in %s is damaged", header.first_row,
                            ColumnName(header.column), damaged.file);
   }
-  return "no sound block and no tail holds it";
+  const auto other = rows_.find(number);
+  if (other == rows_.end()) return "no sound block and no tail holds it";
+  if (!other->second.has_id) return "what has that number does not say whose it is";
+  return absl::StrFormat("what has that number is of id %d", other->second.id);
 }
 
 std::string Salvage::ReadRecord(std::uint64_t id, RecordKind kind, std::string_view what) {
@@ -197,9 +267,14 @@ SalvagedMemory Salvage::Read(std::uint64_t id) {
     if (newest != newest_rows_.end()) number = newest->second;
     losses_.Add(absl::StrFormat("id %d: its head is lost", id));
   }
-  const auto row = rows_.find(number);
-  if (row != rows_.end()) {
-    memory.vector = absl::MakeConstSpan(row->second.embedding, meta_.dimension);
+  const Row* row = FindRow(number, id, /*must_say=*/head == heads_.end());
+  if (row != nullptr) {
+    memory.vector = absl::MakeConstSpan(row->embedding, meta_.dimension);
+    if (!row->named && unnamed_files_.insert(row->file).second) {
+      losses_.Add(absl::StrFormat(
+          "embeddings were taken from %s, which the store does not name: some may be of before",
+          columns_.files()[row->file]));
+    }
   } else if (number != kNoRow) {
     losses_.Add(
         absl::StrFormat("id %d: its embedding, row %d, is lost: %s", id, number, WhyNoRow(number)));

@@ -1,8 +1,10 @@
 // What is sound of a damaged store, memory by memory.
 //
-// Rows are believed by their blocks' checksums alone, wherever they lie: the row of a number never
-// changes. Which row is whose is what heads say; where a head is lost, the newest row that
-// says so itself and has no tombstone.
+// Which row is whose is what heads say; where a head is lost, the newest row that says so itself
+// and has no tombstone. Rows are found by their blocks' checksums, wherever they lie. The row of a
+// number never changes, but what was written and never acknowledged may be gone after power loss:
+// its number comes again, and its file may still be there. So a row of a file that the store does
+// not name comes last, and is nobody's but its own id's.
 #ifndef ENGRAM_STORAGE_SALVAGE_H_
 #define ENGRAM_STORAGE_SALVAGE_H_
 
@@ -62,7 +64,9 @@ class Salvage {
   struct Row {
     const float* embedding = nullptr;
     std::uint64_t id = 0;
+    std::uint32_t file = 0;
     bool has_id = false;
+    bool named = true;  // the store says that it is in this file, or it is of the tail
   };
   struct Change {  // of an edge
     std::uint64_t number = 0;
@@ -76,25 +80,36 @@ class Salvage {
 
   Salvage() = default;
   absl::Status ReadMeta();
+  void ReadCatalog();
+  bool IsNamed(const SalvagedBlock& block) const;
   void ReadBlocks();
-  void ReadBlock(std::uint32_t generation, std::uint64_t first, const BlockColumn& embeddings);
+  void ReadBlock(const SalvagedBlock& block, bool named);
+  void AddRow(std::uint64_t number, const Row& row);
   void ReadTail();
   void ReadIds();
   void ReadKeys();
   void ListIds();
   void ReadEdgeBlocks();
   void ReadEdgeBlock(const EdgeBlock& block, std::uint32_t generation);
+  bool ReadEdgeColumns(const EdgeBlock& block, const SalvagedBlock& lies);
   void ReadEvents(std::string_view key, std::string_view value);
   void Walk(Family family, std::string_view prefix,
             absl::FunctionRef<void(std::string_view key, std::string_view value)> visit);
   std::string ReadRecord(std::uint64_t id, RecordKind kind, std::string_view what);
-  std::string WhyNoRow(std::uint64_t row) const;
+  // Returns: the row of that number that is or, unless it must say so, may be the id's; or null.
+  const Row* FindRow(std::uint64_t number, std::uint64_t id, bool must_say) const;
+  std::string WhyNoRow(std::uint64_t number) const;
 
   Losses losses_;
   std::unique_ptr<SalvageFiles> files_;
   SalvagedColumns columns_;
   StoreMeta meta_;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, BlockExtent> extents_;  // by generation, row
+  bool catalog_whole_ = false, heads_whole_ = false;
   absl::flat_hash_map<std::uint64_t, Row> rows_;
+  // Where a number has rows of several ids, those after the one above.
+  absl::flat_hash_map<std::uint64_t, std::vector<Row>> other_rows_;
+  std::set<std::uint32_t> unnamed_files_;  // that embeddings were taken from
   std::deque<std::vector<float>> tail_;
   std::set<std::uint64_t> tombstones_;
   absl::flat_hash_map<std::uint64_t, MemoryHead> heads_;

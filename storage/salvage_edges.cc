@@ -15,8 +15,9 @@ void Salvage::ReadEdgeBlocks() {
   std::string value;
   const rocksdb::Status status = files_->Get(Family::kCatalog, kEdgeCatalogKey, &value);
   if (status.IsNotFound()) {
-    for (const auto& [key, column] : columns_.sound()) {
-      if (std::get<ColumnKind>(key) != ColumnKind::kEdgeOffset) continue;
+    for (const auto& [key, lies] : columns_.blocks()) {
+      if (lies.Find(ColumnKind::kEdgeOffset) == nullptr) continue;
+      if (!files_->Names(Family::kEdges, columns_.files()[lies.file])) continue;
       return losses_.Add("the sealed edges are lost: their catalog is missing");
     }
     return;
@@ -30,9 +31,22 @@ void Salvage::ReadEdgeBlocks() {
   for (const EdgeBlock& block : catalog->blocks) ReadEdgeBlock(block, catalog->generation);
 }
 
+// No edge says which seal it is of, and what one wrote may be there beside what the next wrote
+// under the same generation: only what the manifest names counts.
 void Salvage::ReadEdgeBlock(const EdgeBlock& block, std::uint32_t generation) {
+  for (std::uint32_t file = 0; file < columns_.files().size(); ++file) {
+    const SalvagedBlock* lies = columns_.Find(file, generation, block.first_node);
+    if (lies == nullptr || !files_->Names(Family::kEdges, columns_.files()[file])) continue;
+    if (ReadEdgeColumns(block, *lies)) return;
+  }
+  losses_.Add(absl::StrFormat(
+      "the %d edges of node %d and the %d nodes after are lost: a column is damaged or missing",
+      block.edges, block.first_node, block.nodes - 1));
+}
+
+bool Salvage::ReadEdgeColumns(const EdgeBlock& block, const SalvagedBlock& lies) {
   const auto column = [&](ColumnKind kind, std::uint32_t rows) -> const BlockColumn* {
-    const BlockColumn* found = columns_.Find(generation, block.first_node, kind);
+    const BlockColumn* found = lies.Find(kind);
     const std::uint32_t each = BytesPerRow(kind, /*dimension=*/0);  // 0: as the header says
     const bool fits = found != nullptr && found->header.rows == rows &&
                       (each == 0 || found->header.bytes_per_row == each);
@@ -44,9 +58,7 @@ void Salvage::ReadEdgeBlock(const EdgeBlock& block, std::uint32_t generation) {
   const BlockColumn* types = block.typed ? column(ColumnKind::kEdgeType, block.edges) : nullptr;
   if (offsets == nullptr || targets == nullptr || weights == nullptr ||
       (block.typed && types == nullptr)) {
-    return losses_.Add(absl::StrFormat(
-        "the %d edges of node %d and the %d nodes after are lost: a column is damaged or missing",
-        block.edges, block.first_node, block.nodes - 1));
+    return false;
   }
   const auto* ends = reinterpret_cast<const std::uint32_t*>(offsets->payload.data());
   for (std::uint32_t i = 0; i < block.nodes; ++i) {
@@ -63,6 +75,7 @@ void Salvage::ReadEdgeBlock(const EdgeBlock& block, std::uint32_t generation) {
       changes_.edges[{block.first_node + i, target, type}] = {0, weight, true};
     }
   }
+  return true;
 }
 
 void Salvage::ReadEvents(std::string_view key, std::string_view value) {

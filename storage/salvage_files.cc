@@ -5,9 +5,13 @@
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
+#include "rocksdb/metadata.h"
 #include "rocksdb/sst_file_reader.h"
 #include "rocksdb/table_properties.h"
 #include "storage/base/status.h"
@@ -35,6 +39,19 @@ bool Copied(const std::string& name) {
 absl::Status FileError(const std::string& doing, const std::error_code& error) {
   if (error == std::errc::no_space_on_device) return absl::ResourceExhaustedError(doing);
   return absl::InternalError(absl::StrFormat("%s: %s", doing, error.message()));
+}
+
+// Returns: the number in the name of a table or manifest; 0 where there is none. Later files have
+// higher ones, and not always as many digits.
+std::uint64_t NumberOf(const std::string& path) {
+  std::string digits = fs::path(path).stem();
+  if (digits.starts_with("MANIFEST-")) digits.erase(0, std::string_view("MANIFEST-").size());
+  std::uint64_t number = 0;
+  return absl::SimpleAtoi(digits, &number) ? number : 0;
+}
+
+bool IsNewer(const std::string& a, const std::string& b) {
+  return std::make_pair(NumberOf(a), a) > std::make_pair(NumberOf(b), b);
 }
 
 // Returns: the family of which the entries of a table are that does not name it: what is made
@@ -75,6 +92,11 @@ rocksdb::Status SalvageFiles::Get(Family which, std::string_view key, std::strin
   return db_->Get(options, family(which), rocksdb::Slice(key.data(), key.size()), value);
 }
 
+bool SalvageFiles::Names(Family family, const std::string& table) const {
+  const auto found = named_.find(table);
+  return rebuilt_ || (found != named_.end() && found->second == FamilyName(family));
+}
+
 absl::StatusOr<std::unique_ptr<SalvageFiles>> SalvageFiles::Open(const std::string& damaged,
                                                                  const std::string& scratch,
                                                                  Losses* losses) {
@@ -103,7 +125,7 @@ absl::Status SalvageFiles::Copy(const std::string& damaged, const std::string& s
     if (error) return FileError("copying " + it->path().string(), error);
   }
   if (error) return FileError("reading " + damaged, error);
-  std::sort(tables_.begin(), tables_.end());
+  std::sort(tables_.begin(), tables_.end(), IsNewer);
   if (any) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrFormat("%s is not an Engram store: it holds no file of one", damaged));
@@ -127,7 +149,7 @@ absl::Status SalvageFiles::RestoreCurrent(const std::string& scratch, Losses* lo
   std::error_code error;
   for (fs::directory_iterator it(scratch, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename();
-    if (name.starts_with("MANIFEST-")) newest = std::max(newest, name);
+    if (name.starts_with("MANIFEST-") && (newest.empty() || IsNewer(name, newest))) newest = name;
   }
   if (error) return FileError("reading " + scratch, error);
   const std::string path = scratch + "/CURRENT";
@@ -168,6 +190,12 @@ absl::Status SalvageFiles::OpenAsIs(const std::string& scratch, Losses* losses) 
                 "opening the store"));
   db_.reset(raw);
   std::copy(handles.begin(), handles.end(), handles_.begin());
+  std::vector<rocksdb::LiveFileMetaData> tables;
+  db_->GetLiveFilesMetaData(&tables);
+  for (const rocksdb::LiveFileMetaData& table : tables) {
+    named_[fs::path(table.name).filename().string()] = table.column_family_name;
+  }
+  whole_ = !extent.has_gap();
   return absl::OkStatus();
 }
 
@@ -204,6 +232,7 @@ absl::Status SalvageFiles::OpenRebuilt(const std::string& scratch, Losses* losse
       FromRocks(rocksdb::DB::Open(options, scratch, AllFamilies(), &handles, &raw),
                 "opening what was rebuilt"));
   db_.reset(raw);
+  rebuilt_ = true;
   std::copy(handles.begin(), handles.end(), handles_.begin());
   std::error_code error;
   for (const std::string& from : {scratch + "/lost", aside}) {
@@ -211,7 +240,7 @@ absl::Status SalvageFiles::OpenRebuilt(const std::string& scratch, Losses* losse
     for (fs::directory_iterator it(from, error), end; !error && it != end; it.increment(error)) {
       if (it->path().extension() == ".sst") paths.push_back(it->path());
     }
-    std::sort(paths.rbegin(), paths.rend());  // the newest first
+    std::sort(paths.begin(), paths.end(), IsNewer);
     for (const std::string& path : paths) AddLeftOut(path, losses);
   }
   return absl::OkStatus();

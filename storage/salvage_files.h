@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rocksdb/db.h"
@@ -53,7 +54,12 @@ class SalvageFiles {
     return handles_[static_cast<std::size_t>(family)];
   }
   rocksdb::Status Get(Family family, std::string_view key, std::string* value) const;
-  // The table files of the damaged store, as they lie there.
+  // Whether the store was opened as it is, by its own manifest and with all of its log.
+  bool whole() const { return whole_; }
+  // Returns: whether the store's own manifest says that the table file of that name is the
+  // family's; true of any where the manifest had to be made anew.
+  bool Names(Family family, const std::string& table) const;
+  // The table files of the damaged store, as they lie there, the newest first.
   const std::vector<std::string>& tables() const { return tables_; }
 
  private:
@@ -67,7 +73,9 @@ class SalvageFiles {
   void AddLeftOut(const std::string& path, Losses* losses);
 
   std::vector<std::string> tables_;
-  std::unique_ptr<LogWatch> watch_;  // outlives the database
+  bool whole_ = false, rebuilt_ = false;
+  absl::flat_hash_map<std::string, std::string> named_;  // tables, and the family of each
+  std::unique_ptr<LogWatch> watch_;                      // outlives the database
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> handles_{};
 };

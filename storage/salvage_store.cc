@@ -10,6 +10,7 @@
 #include "storage/base/status.h"
 #include "storage/salvage.h"
 #include "storage/store_directory.h"
+#include "storage/target_directory.h"
 
 namespace engram::storage {
 namespace fs = std::filesystem;
@@ -125,7 +126,9 @@ class Builder {
 
 absl::StatusOr<SalvageReport> Build(const std::string& damaged, const std::string& work,
                                     const ProgressFunction& progress, NormFunction norm) {
-  ENGRAM_RETURN_IF_ERROR(MakeDirectory(work + "/copies"));
+  for (const char* folder : {"/copies", "/store"}) {
+    ENGRAM_RETURN_IF_ERROR(MakeDirectoryLike(work + folder, damaged));
+  }
   ENGRAM_ASSIGN_OR_RETURN(const auto salvage, Salvage::Open(damaged, work + "/copies"));
   return Builder(*salvage, work + "/store", progress, norm).Run();
 }
@@ -154,6 +157,8 @@ absl::StatusOr<SalvageReport> SalvageStore(const std::string& damaged, const std
     return absl::InvalidArgumentError(absl::StrFormat(
         "nothing is written into the damaged store, and %s is in %s", into, damaged));
   }
+  ENGRAM_RETURN_IF_ERROR(MakeDirectory(fs::absolute(work, error).parent_path()));
+  ENGRAM_RETURN_IF_ERROR(Annotate(MakeDirectoryLike(work, damaged), "repairing " + damaged));
   auto report = Build(damaged, work, progress, norm);
   absl::Status status = report.status();
   if (status.ok()) {

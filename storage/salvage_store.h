@@ -25,8 +25,8 @@ using NormFunction = absl::FunctionRef<absl::StatusOr<float>(
     const StoreMeta& meta, std::uint64_t id, absl::Span<const float> vector)>;
 
 // Reads `damaged` and makes a store in `into`, which does not exist: in `into`.repair, which
-// does not exist either and is renamed at the end. Nothing of `damaged` is changed. Errors: as
-// engram::Store::Repair.
+// does not exist either and is renamed at the end. Both have the mode of `damaged`. Nothing of
+// `damaged` is changed. Errors: as engram::Store::Repair.
 absl::StatusOr<SalvageReport> SalvageStore(const std::string& damaged, const std::string& into,
                                            const ProgressFunction& progress, NormFunction norm);
 

@@ -22,6 +22,11 @@ constexpr std::size_t kMostBeforeValue = 64;  // of a table's data block
 
 }  // namespace
 
+const BlockColumn* SalvagedBlock::Find(ColumnKind kind) const {
+  const auto found = columns.find(kind);
+  return found == columns.end() ? nullptr : &found->second;
+}
+
 SalvagedColumns::~SalvagedColumns() {
   for (const auto& [address, size] : mapped_) ::munmap(address, size);
 }
@@ -43,11 +48,12 @@ absl::Status SalvagedColumns::AddFile(const std::string& path) {
   ::close(file);
   if (!mapped.ok() || size == 0) return mapped;
   mapped_.emplace_back(address, size);
-  Scan({static_cast<const char*>(address), size}, std::filesystem::path(path).filename());
+  files_.push_back(std::filesystem::path(path).filename());
+  Scan({static_cast<const char*>(address), size}, static_cast<std::uint32_t>(files_.size() - 1));
   return absl::OkStatus();
 }
 
-void SalvagedColumns::Scan(std::string_view bytes, const std::string& name) {
+void SalvagedColumns::Scan(std::string_view bytes, std::uint32_t file) {
   for (std::size_t at = 0; at + kTableBlockBytes <= bytes.size(); at += kTableBlockBytes) {
     const std::size_t magic = bytes.substr(at, kMostBeforeValue).find(kMagicBytes);
     if (magic == std::string_view::npos) continue;
@@ -56,17 +62,21 @@ void SalvagedColumns::Scan(std::string_view bytes, const std::string& name) {
     const BlockHeader& header = column->header;
     if (CheckAlignment(column->payload, alignof(std::uint64_t)).ok() &&
         CheckBlockPayload(*column).ok()) {
-      sound_.emplace(Key(header.generation, header.first_row, header.column), *column);
+      SalvagedBlock& block = blocks_[Key(file, header.generation, header.first_row)];
+      block.generation = header.generation;
+      block.first = header.first_row;
+      block.file = file;
+      block.columns.emplace(header.column, *column);
     } else {
-      damaged_.push_back({header, name});
+      damaged_.push_back({header, files_[file]});
     }
   }
 }
 
-const BlockColumn* SalvagedColumns::Find(std::uint32_t generation, std::uint64_t first,
-                                         ColumnKind kind) const {
-  const auto found = sound_.find(Key(generation, first, kind));
-  return found == sound_.end() ? nullptr : &found->second;
+const SalvagedBlock* SalvagedColumns::Find(std::uint32_t file, std::uint32_t generation,
+                                           std::uint64_t first) const {
+  const auto found = blocks_.find(Key(file, generation, first));
+  return found == blocks_.end() ? nullptr : &found->second;
 }
 
 }  // namespace engram::storage

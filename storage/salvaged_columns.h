@@ -1,5 +1,6 @@
 // The block columns that lie in table files, found by their own headers and checksums: what
-// of a damaged file is sound is found without its index, and whichever files are named.
+// of a damaged file is sound is found without its index, and whichever files are named. Columns
+// of two files are never put together: the same block of two files may have other rows.
 #ifndef ENGRAM_STORAGE_SALVAGED_COLUMNS_H_
 #define ENGRAM_STORAGE_SALVAGED_COLUMNS_H_
 
@@ -7,7 +8,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,6 +18,17 @@
 #include "storage/format/block_format.h"
 
 namespace engram::storage {
+
+// What is sound of a block in one file.
+struct SalvagedBlock {
+  std::uint32_t generation = 0;
+  std::uint64_t first = 0;  // row or node
+  std::uint32_t file = 0;   // which of those added
+  std::map<ColumnKind, BlockColumn> columns;
+
+  // Returns: the column, or null.
+  const BlockColumn* Find(ColumnKind kind) const;
+};
 
 // Belongs to one thread.
 class SalvagedColumns {
@@ -28,12 +42,16 @@ class SalvagedColumns {
   // cannot be read.
   absl::Status AddFile(const std::string& path);
 
-  // Returns: the sound column of that block, or null.
-  const BlockColumn* Find(std::uint32_t generation, std::uint64_t first, ColumnKind kind) const;
+  // By file in the order they were added, then generation and first row or node.
+  using Key = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>;
+  const std::map<Key, SalvagedBlock>& blocks() const { return blocks_; }
 
-  // By generation, first row and column.
-  using Key = std::tuple<std::uint32_t, std::uint64_t, ColumnKind>;
-  const std::map<Key, BlockColumn>& sound() const { return sound_; }
+  // Returns: the block as it lies in that file, or null.
+  const SalvagedBlock* Find(std::uint32_t file, std::uint32_t generation,
+                            std::uint64_t first) const;
+
+  // The names of the files that could be read, as they were added.
+  const std::vector<std::string>& files() const { return files_; }
 
   // A column whose header is sound and whose bytes are not.
   struct Damaged {
@@ -43,10 +61,11 @@ class SalvagedColumns {
   const std::vector<Damaged>& damaged() const { return damaged_; }
 
  private:
-  void Scan(std::string_view bytes, const std::string& name);
+  void Scan(std::string_view bytes, std::uint32_t file);
 
   std::vector<std::pair<void*, std::size_t>> mapped_;
-  std::map<Key, BlockColumn> sound_;
+  std::vector<std::string> files_;
+  std::map<Key, SalvagedBlock> blocks_;
   std::vector<Damaged> damaged_;
 };
 

@@ -1,5 +1,6 @@
 #include "storage/store_directory.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -31,6 +32,7 @@ constexpr mode_t kDirectoryMode = 0755;
 absl::Status FileSystemError(const std::error_code& error, std::string_view path) {
   const auto text = absl::StrFormat("cannot read the directory %s: %s", path, error.message());
   if (error == std::errc::permission_denied) return absl::PermissionDeniedError(text);
+  if (error == std::errc::no_such_file_or_directory) return absl::NotFoundError(text);
   return absl::InternalError(text);
 }
 
@@ -222,6 +224,25 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> DirectoryLock::Acquire(
   ENGRAM_RETURN_IF_ERROR(lock.status());
   ENGRAM_RETURN_IF_ERROR(check());
   return lock;
+}
+
+OpenedDirectory::OpenedDirectory(const std::string& path)
+    : path_(path), file_(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+
+OpenedDirectory::~OpenedDirectory() {
+  if (file_ >= 0) ::close(file_);
+}
+
+absl::Status OpenedDirectory::IsStillThere() const {
+  struct stat then {
+  }, now{};
+  if (file_ < 0 || ::fstat(file_, &then) != 0) return absl::OkStatus();  // nothing is known of it
+  if (::stat(path_.c_str(), &now) != 0) {
+    return FileSystemError(std::error_code(errno, std::generic_category()), path_);
+  }
+  if (then.st_dev == now.st_dev && then.st_ino == now.st_ino) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrFormat("%s: another directory is here since the store was opened", path_));
 }
 
 DirectoryBytes MeasureDirectory(const std::string& path) {

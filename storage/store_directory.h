@@ -35,6 +35,23 @@ absl::Status MakeDirectory(const std::string& path);
 // That `path` exists in the directory it lies in survives power loss.
 absl::Status SyncEntry(const std::string& path);
 
+// A directory as it was when it was opened. While this lives no other has its number.
+class OpenedDirectory {
+ public:
+  explicit OpenedDirectory(const std::string& path);
+  ~OpenedDirectory();
+  OpenedDirectory(const OpenedDirectory&) = delete;
+  OpenedDirectory& operator=(const OpenedDirectory&) = delete;
+
+  // Errors: kFailedPrecondition when the path leads to another directory by now; kNotFound when
+  // it leads nowhere.
+  absl::Status IsStillThere() const;
+
+ private:
+  const std::string path_;
+  const int file_;
+};
+
 // Holds the writer's lock of a directory from Acquire to the end of its life: a file of our
 // own beside RocksDB's LOCK, which whoever opens or destroys a database must take anew, and
 // so could not hold from a check on.

@@ -42,10 +42,12 @@ DatabaseOptions ToDatabaseOptions(const FilesOptions& options) {
 
 class StoreFilesImpl : public StoreFiles {
  public:
-  StoreFilesImpl(const FilesOptions& options, std::unique_ptr<WriterState> state)
+  StoreFilesImpl(const FilesOptions& options, std::unique_ptr<const OpenedDirectory> directory,
+                 std::unique_ptr<WriterState> state)
       : options_(options),
         meta_(state->meta),
         path_(state->database->path()),
+        directory_(std::move(directory)),
         state_(std::move(state)),
         maintenance_(std::make_unique<Maintenance>(*state_, queue_, publisher_)) {
     publisher_.Publish(*state_);
@@ -147,6 +149,7 @@ class StoreFilesImpl : public StoreFiles {
   const FilesOptions options_;
   const StoreMeta meta_;
   const std::string path_;
+  const std::unique_ptr<const OpenedDirectory> directory_;  // null where the store is written
   CommitQueue queue_;
   Publisher publisher_;
   std::unique_ptr<WriterState> state_;
@@ -222,7 +225,15 @@ absl::Status StoreFilesImpl::Backup(const std::string& directory,
 absl::Status StoreFilesImpl::Refresh() {
   if (!options_.read_only) return absl::OkStatus();
   absl::MutexLock lock(&refresh_mutex_);
+  // What was checked of one store says nothing of another.
+  ENGRAM_RETURN_IF_ERROR(directory_->IsStillThere());
   ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options_), path_));
+  ENGRAM_RETURN_IF_ERROR(directory_->IsStillThere());
+  ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, LoadOrCreateMeta(options_, *database));
+  if (meta != meta_) {
+    return absl::FailedPreconditionError(
+        absl::StrFormat("%s: another store is here since it was opened", path_));
+  }
   ENGRAM_ASSIGN_OR_RETURN(auto state, LoadWriterState(std::move(database), meta_, state_.get()));
   publisher_.Publish(*state);
   maintenance_ = std::make_unique<Maintenance>(*state, queue_, publisher_);
@@ -297,10 +308,12 @@ absl::StatusOr<std::unique_ptr<StoreFiles>> StoreFiles::Open(const FilesOptions&
       ENGRAM_RETURN_IF_ERROR(CheckCreation(options));
     }
   }
+  std::unique_ptr<const OpenedDirectory> directory;
+  if (options.read_only) directory = std::make_unique<OpenedDirectory>(path);
   ENGRAM_ASSIGN_OR_RETURN(auto database, Database::Open(ToDatabaseOptions(options), path));
   ENGRAM_ASSIGN_OR_RETURN(const StoreMeta meta, LoadOrCreateMeta(options, *database));
   ENGRAM_ASSIGN_OR_RETURN(auto state, LoadWriterState(std::move(database), meta, nullptr));
-  auto files = std::make_unique<StoreFilesImpl>(options, std::move(state));
+  auto files = std::make_unique<StoreFilesImpl>(options, std::move(directory), std::move(state));
   ENGRAM_RETURN_IF_ERROR(files->Start());
   return files;
 }

@@ -10,8 +10,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_format.h"
+#include "rocksdb/metadata.h"
 #include "rocksdb/sst_file_reader.h"
 #include "rocksdb/table_properties.h"
 #include "storage/base/coding.h"
@@ -135,6 +137,33 @@ absl::Status CheckWholeTable(const std::string& path, Family family) {
   if (opened.IsPathNotFound()) return Gone(path);
   ENGRAM_RETURN_IF_ERROR(FromRocks(opened, "opening " + path));
   return FromRocks(reader.VerifyChecksum(), "reading " + path);
+}
+
+std::vector<absl::Status> CheckAllTables(const Database& database, Family family) {
+  std::optional<StoreFileSystem::Hold> hold;  // or a compaction would take them away
+  if (!database.read_only()) hold.emplace(database.files());
+  rocksdb::ColumnFamilyMetaData meta;
+  database.db().GetColumnFamilyMetaData(database.family(family), &meta);
+  std::vector<absl::Status> damage;
+  for (const rocksdb::LevelMetaData& level : meta.levels) {
+    for (const rocksdb::SstFileMetaData& file : level.files) {
+      const std::string path = file.directory + "/" + file.relative_filename;
+      absl::Status whole = CheckWholeTable(path, family);
+      if (absl::IsUnavailable(whole)) {
+        if (database.read_only()) continue;
+        whole = absl::DataLossError(absl::StrFormat("table file %s is missing", path));
+      }
+      if (!whole.ok()) damage.push_back(std::move(whole));
+    }
+  }
+  return damage;
+}
+
+absl::Status NotWritten(const absl::Status& read_back) {
+  if (read_back.ok()) return read_back;
+  return absl::InternalError(
+      absl::StrFormat("what was written does not read back, and nothing goes by it: %s",
+                      std::string(read_back.message())));
 }
 
 absl::Status CheckTables(const Database& database, Family family) {

@@ -5,6 +5,7 @@
 #define ENGRAM_STORAGE_TABLE_CHECK_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "storage/database.h"
@@ -20,6 +21,14 @@ absl::Status CheckTables(const Database& database, Family family);
 // Reads all of the table file at `path`, of any family, and compares every checksum. Errors: as
 // CheckTables.
 absl::Status CheckWholeTable(const std::string& path, Family family);
+
+// As CheckWholeTable, of all table files of `family`. Those that a writer in another process has
+// taken away meanwhile are passed over. Returns: what is wrong, of each file that is not whole.
+std::vector<absl::Status> CheckAllTables(const Database& database, Family family);
+
+// Of `read_back`, what reading again found of files that were just written and that nothing goes
+// by yet: the store is whole, and only what was to come is not. Returns: kInternal, or OK.
+absl::Status NotWritten(const absl::Status& read_back);
 
 }  // namespace engram::storage
 

@@ -38,6 +38,18 @@ bool TailChunk::Accepts(std::uint64_t row) const {
   return size_ < capacity_ && row - first_row_ < std::numeric_limits<std::uint32_t>::max();
 }
 
+std::shared_ptr<TailChunk> TailChunk::Fitted() const {
+  auto copy = std::make_shared<TailChunk>(dimension_, size_);
+  for (std::uint32_t i = 0; i < size_; ++i) {
+    copy->Append({.row = first_row_ + row_offsets_[i],
+                  .id = ids_[i],
+                  .node = nodes_[i],
+                  .norm = norms_[i],
+                  .embedding = {embeddings_.get() + std::size_t{i} * dimension_, dimension_}});
+  }
+  return copy;
+}
+
 void TailChunk::Append(const NewRow& row) {
   assert(Accepts(row.row) && row.embedding.size() == dimension_);
   if (size_ == 0) first_row_ = row.row;
@@ -64,6 +76,10 @@ std::uint64_t TailView::rows() const {
 
 void Tail::Append(const NewRow& row) {
   if (!open_ || !chunks_.back()->Accepts(row.row)) {
+    // Rows far apart, of which a disk may hold as many as it likes, take the room of themselves.
+    if (open_ && chunks_.back()->size() < chunks_.back()->capacity()) {
+      chunks_.back() = chunks_.back()->Fitted();
+    }
     chunks_.push_back(std::make_shared<TailChunk>(dimension_, rows_per_chunk_));
     open_ = true;
   }

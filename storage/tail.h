@@ -34,6 +34,9 @@ class TailChunk {
   // Precondition: Accepts(row.row), and it is above every row here.
   void Append(const NewRow& row);
 
+  // Returns: a copy that has room for no more.
+  std::shared_ptr<TailChunk> Fitted() const;
+
   // Returns: whether there is room and the row is near enough to first_row().
   bool Accepts(std::uint64_t row) const;
 

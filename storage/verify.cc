@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "storage/base/status.h"
+#include "storage/table_check.h"
 #include "storage/verify_codes.h"
 #include "storage/verify_ids.h"
 
@@ -35,6 +36,7 @@ class Verifier {
     CheckMemories();
     CheckRows();
     CheckEdges();
+    if (read_every_block_) CheckTables();
     CheckCounters();
     if (left_off_ > 0) {
       report_.findings.back() = absl::StrFormat("and %d more findings", left_off_ + 1);
@@ -214,6 +216,19 @@ class Verifier {
       if (edges.Find(edges.type(begin), target) < edges.size) return true;
     }
     return false;
+  }
+
+  // What was read above of records and keys may have come from a cache, and of the tables of blocks
+  // the columns alone were read.
+  void CheckTables() {
+    for (std::size_t i = 0; i < kFamilyCount; ++i) {
+      const auto family = static_cast<Family>(i);
+      const bool columns = family == Family::kBlocks || family == Family::kEdges;
+      if (columns && report_.corrupt_blocks > 0) continue;  // that was said, and where
+      for (const absl::Status& damage : CheckAllTables(view_.database(), family)) {
+        Find(std::string(damage.message()));
+      }
+    }
   }
 
   void CheckCounters() {

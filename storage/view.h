@@ -58,6 +58,7 @@ class View {
   View(const View&) = delete;
   View& operator=(const View&) = delete;
 
+  const Database& database() const { return *parts_.database; }
   std::uint32_t dimension() const { return parts_.dimension; }
   std::uint64_t memories() const { return parts_.commit.memories; }
   std::uint64_t live_rows() const { return parts_.commit.live_rows; }

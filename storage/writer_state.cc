@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "rocksdb/table_properties.h"
 #include "storage/base/status.h"
 
 namespace engram::storage {
@@ -36,8 +37,26 @@ absl::Status LoadCommit(WriterState& state) {
   return absl::OkStatus();
 }
 
-// Arrays are made for all nodes that were given: there are as many ids of nodes. Memories and
-// living rows are no more than nodes, and nothing is as long as rows are many.
+// Returns: how many entries `family` has at most, those included that hide or delete others.
+absl::StatusOr<std::uint64_t> MostEntries(const Database& database, Family family) {
+  rocksdb::DB& db = database.db();
+  rocksdb::TablePropertiesCollection tables;
+  ENGRAM_RETURN_IF_ERROR(
+      FromRocks(db.GetPropertiesOfAllTables(database.family(family), &tables),
+                absl::StrFormat("reading what the files of %s hold", FamilyName(family))));
+  std::uint64_t entries = 0;
+  for (const auto& [path, properties] : tables) entries += properties->num_entries;
+  for (const std::string* property : {&rocksdb::DB::Properties::kNumEntriesActiveMemTable,
+                                      &rocksdb::DB::Properties::kNumEntriesImmMemTables}) {
+    std::uint64_t part = 0;
+    if (db.GetIntProperty(database.family(family), *property, &part)) entries += part;
+  }
+  return entries;
+}
+
+// Arrays are made for all nodes that were given: there are as many ids of nodes, and no fewer
+// entries on the disk. Memories and living rows are no more than nodes, and nothing is as long as
+// rows are many.
 absl::Status CheckNodesGiven(const WriterState& state) {
   std::uint64_t held = 0;
   const RocksIterator it = Scan(*state.database, Family::kIds);
@@ -46,6 +65,8 @@ absl::Status CheckNodesGiven(const WriterState& state) {
     if (const auto node = DecodeNodeKey(it->key().ToStringView())) held = std::uint64_t{*node} + 1;
   }
   ENGRAM_RETURN_IF_ERROR(FromRocks(it->status(), "reading the largest node"));
+  ENGRAM_ASSIGN_OR_RETURN(const std::uint64_t entries, MostEntries(*state.database, Family::kIds));
+  held = std::min(held, entries);
   if (state.commit.next_node <= held) return absl::OkStatus();
   return absl::DataLossError(
       absl::StrFormat("the commit record says that %d nodes were given, and the store knows %d",
@@ -161,6 +182,7 @@ absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Dat
 }
 
 void Publisher::Publish(const WriterState& state) {
+  if (!state.broken.ok()) return;
   auto view = std::make_shared<const View>(View::Parts{.database = state.database,
                                                        .blocks = state.blocks,
                                                        .tail = state.tail.View(),

@@ -74,7 +74,8 @@ absl::StatusOr<std::unique_ptr<WriterState>> LoadWriterState(std::shared_ptr<Dat
 class Publisher {
  public:
   // Makes a view of `state` as it is now. The caller has the turn, so that no
-  // commit can come between the parts.
+  // commit can come between the parts. Where the state is broken the view of before stays: RocksDB
+  // may show a batch by now of which the state knows nothing.
   void Publish(const WriterState& state);
 
   std::shared_ptr<const View> Current() const;

@@ -318,8 +318,8 @@ struct CompactOptions {
 };
 
 struct VerifyOptions {
-  // Read every block and compare its checksums; false checks only that blocks,
-  // ids and records agree with each other. Default: true.
+  // Read every block and every other table file and compare their checksums; false checks only
+  // that blocks, ids and records agree with each other. Default: true.
   bool read_every_block = true;
   ProgressCallback progress;
 };

@@ -20,7 +20,9 @@
 // Floating point: calls compute rounded to the nearest, with denormals, whatever mode the calling
 // thread is in, which it has again when they return.
 //
-// Processes: one writer, and any number of read-only opens beside it.
+// Processes: one writer, and any number of read-only opens beside it. A Store belongs to the
+// process that opened it: a child made by fork() may neither use nor destroy it, and leaves by
+// exec or _exit.
 //
 // Errors: every function reports by absl::Status, which names what was wrong,
 // what was found and what was expected. No function prints, throws (short of
@@ -38,7 +40,10 @@
 //   kDataLoss            the bytes on disk are not what was written
 //   kCancelled           a ProgressCallback said so
 //   kInternal            anything else the system below reports
-// A call that fails changes nothing, unless its comment says otherwise.
+// A call that fails changes nothing, unless its comment says otherwise. Where writing or syncing
+// the log is what fails (a full disk, a broken one), nobody can tell what became of the batch. No
+// read sees it; when the store is next opened it is there whole, or not at all. Until then reads go
+// on, and every call that writes is refused with that error.
 #ifndef ENGRAM_STORE_H_
 #define ENGRAM_STORE_H_
 
@@ -132,8 +137,9 @@ struct StoreStats {
   std::string backend;          // RocksDB version, "7.8.3"
 
   // What keeps the store from sealing, compacting or merging files, as "<code>: <what>"; empty
-  // while it can. Reads and writes go on, until the tail is full and cannot be sealed:
-  // then writes are refused with the same error. Space, files and descriptors may not come back.
+  // while it can. Reads and writes go on, until the tail, or the changes of edges, are as many as
+  // may wait and cannot be sealed: then writes are refused with the same error. Space, files and
+  // descriptors may not come back.
   std::string background_error;
 };
 
@@ -215,13 +221,14 @@ class Store {
   static absl::Status Destroy(const std::string& path);
 
   // Makes a new store in `into`, which must not exist, of what is sound in the damaged one;
-  // neither may `into`.repair, where it is made: it appears whole, or not at all. Nothing in
-  // `damaged` is changed, which no writer may have open.
+  // neither may `into`.repair, where it is made: it appears whole, or not at all. Both have the
+  // permissions of `damaged`. Nothing in `damaged` is changed, which no writer may have open.
   //
   // Kept are embeddings, payloads, keys, edges of which both ends are kept, names of edge types,
   // strengths and last uses, bit for bit. A memory of which either embedding or payload is lost
   // is kept with the other, and with its keys and edges. Codes, norms and rotations are made
-  // anew. A table file that is missing, damaged or not named any more costs what only it held.
+  // anew. No id is given the embedding of a row that says it is another's. A table file that is
+  // missing, damaged or not named any more costs what only it held.
   // Where the log has a gap, what comes after it is lost.
   //
   // Errors: kNotFound without a directory there; kFailedPrecondition when it holds no store, or
@@ -236,7 +243,8 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  // --- Writing. Visible to every later read as soon as the call returns. ---
+  // --- Writing. Visible to every later read as soon as the call returns. Writers wait while
+  // rows (StoreOptions::seal_bytes) or changes of edges come faster than they are sealed. ---
 
   // Stores or replaces one memory: see WriteBatch::Put. `vector` is as long as
   // the store's dimension, or empty. kInvalidArgument: wrong length, NaN or
@@ -356,30 +364,35 @@ class Store {
   virtual absl::Status Seal() = 0;
 
   // Seals the tail, rewrites the files that hold dead rows, or whose codes are damaged or missing
-  // (see CompactOptions), and merges small files where many lie side by side; with
-  // min_dead_fraction 0 it also writes payloads, ids and keys anew where some were replaced or
-  // deleted, and ends the log. The space they took comes back when the last Snapshot, Iterator and
-  // search of the old state end. Answers do not change. Seals and imports wait for one file at
-  // most; the callback may itself use the store, but not close it. kDataLoss: a damaged file is
-  // left as it is, and all others are done.
+  // (see CompactOptions; for that it reads every block), and merges small files where many lie side
+  // by side; with min_dead_fraction 0 it also writes payloads, ids and keys anew where some were
+  // replaced or deleted, and ends the log. The space they took comes back when the last Snapshot,
+  // Iterator and search of the old state end. Answers do not change. Seals and imports wait for one
+  // file at most; the callback may itself use the store, but not close it. kDataLoss: a damaged
+  // file is left as it is, and all others are done.
   virtual absl::Status Compact(const CompactOptions& options) = 0;
 
   // Writes a store with the same memories into `directory`, which must not
   // exist, and neither must `directory`.tmp, where it is made: it appears whole, or not at all,
-  // and is opened before it does. Blocks are shared by hard link where the file system allows, else
-  // copied; when the call returns it survives power loss, as far as the directory it lies in did.
+  // and is opened before it does. Table files are shared by hard link where the file system allows,
+  // else copied: what is shared lies on the disk once, so a backup that is to survive that disk is
+  // copied to another. The directory gets the permissions of the store's. When the call returns it
+  // survives power loss, as far as the directory it lies in did; it may be there, whole, when
+  // syncing that directory is what failed.
   // Seals, compactions and imports wait while it is noted which files there are, and not while they
   // are copied; what these replace meanwhile keeps its space until the end. Progress counts
   // files. Not for read-only opens.
   virtual absl::Status Backup(const BackupOptions& options, const std::string& directory) = 0;
 
-  // Checks the store against itself. Damage is in the report, not the status,
-  // which speaks only of what kept the check from being made.
+  // Checks the store against itself, reading every table file again (VerifyOptions). What the
+  // kernel still has in memory it does not read from the disk. Damage is in the report, not the
+  // status, which speaks only of what kept the check from being made.
   virtual absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) const = 0;
 
   // Read-only opens: moves on to what the writer has committed since. Searches
-  // in flight and snapshots keep their state. OK and without effect on a writer. kUnavailable: the
-  // writer replaces files faster than they can be opened; the state stays what it was.
+  // in flight and snapshots keep their state. OK and without effect on a writer. The state
+  // stays what it was on every error. kUnavailable: the writer replaces files faster than they can
+  // be opened; kFailedPrecondition: another directory is at the path, or another store in it.
   virtual absl::Status Refresh() = 0;
 
   virtual StoreStats Stats() const = 0;

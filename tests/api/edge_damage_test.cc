@@ -315,10 +315,13 @@ TEST_F(EdgeDamage, ACommitRecordThatSaysMoreThanThereIsIsDataLossAtOpen) {
   struct Case {
     std::function<void(storage::CommitRecord&)> change;
     std::string says;
+    bool last_is_named = false;  // the largest node has an id, and none below it
   };
   const std::vector<Case> cases = {
       {[](auto& record) { record.next_node = ~std::uint32_t{0} - 1; },
        "4294967294 nodes were given, and the store knows " + std::to_string(kCount)},
+      {[](auto& record) { record.next_node = ~std::uint32_t{0} - 1; },
+       "4294967294 nodes were given, and the store knows ", true},
       {[](auto& record) { ++record.next_node; }, std::to_string(kCount + 1) +
                                                      " nodes were given, and the store knows " +
                                                      std::to_string(kCount)}};
@@ -333,6 +336,9 @@ TEST_F(EdgeDamage, ACommitRecordThatSaysMoreThanThereIsIsDataLossAtOpen) {
       auto record = storage::DecodeCommitRecord(surgery.Get(Family::kCatalog, key));
       ASSERT_TRUE(record.ok()) << record.status();
       one.change(*record);
+      if (one.last_is_named) {
+        surgery.Put(Family::kIds, storage::NodeKey(record->next_node - 1), storage::EncodeId(1));
+      }
       surgery.Put(Family::kCatalog, key, storage::EncodeCommitRecord(*record));
     }
     for (const bool read_only : {false, true}) {

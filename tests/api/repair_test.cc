@@ -161,6 +161,61 @@ class Repair : public ::testing::Test {
       EXPECT_EQ(weight, before_.edges.at(key));
     }
   }
+  // Makes another store with as many rows in the same places, of ids above by `add`, and other
+  // embeddings. Returns: its path.
+  std::string MakeOther(MemoryId add) const {
+    const std::string path = dir_ / absl::StrCat("other", add);
+    const auto store = Store::Open(Options(), path);
+    EXPECT_TRUE(store.ok()) << store.status();
+    WriteBatch batch;
+    for (MemoryId id = 0; id < kMemories; ++id) {
+      batch.Put(id + add, vectors_[kMemories - 1 - id], "other");
+      if (id > 0) batch.PutEdge({.from = id + add, .to = id + add - 1, .weight = 77.0f});
+    }
+    EXPECT_TRUE((*store)->Write({}, batch).ok());
+    EXPECT_TRUE((*store)->Seal().ok());
+    EXPECT_TRUE((*store)->Close().ok());
+    return path;
+  }
+  // Puts the table of a store that has such columns into the damaged one, under that name.
+  void PutIn(const std::string& store, ColumnKind kind, const std::string& name) const {
+    for (const std::string& path : testing::TableFiles(store)) {
+      const std::string bytes = ReadFile(path);
+      const std::vector<testing::Place> places = testing::PlacesIn(bytes);
+      const bool has = std::any_of(places.begin(), places.end(), [&](const testing::Place& place) {
+        return place.column == kind;
+      });
+      if (!has) continue;
+      WriteFile(path_ + "/" + name, bytes);
+      return;
+    }
+    FAIL() << store << " has no column " << storage::ColumnName(kind);
+  }
+  static void FlipAll(const std::string& store, ColumnKind kind) {
+    testing::Table table(store);
+    const std::vector<testing::Place> places = table.places();
+    for (const testing::Place& place : places) {
+      if (place.column == kind) table.Flip(place.payload + 5, 1);
+    }
+  }
+  void FlipEmbeddingsOfBlock2() const {
+    testing::Table table(path_);
+    const testing::Place& place = table.Find(ColumnKind::kEmbedding, 2);
+    ASSERT_EQ(place.first_row, 2u * kRowsPerBlock);
+    table.Flip(place.payload + 17, 3);
+  }
+  // All is kept but the embeddings of block 2, and each of those is listed.
+  void ExpectBlock2WithoutEmbeddings(const State& after, const RepairReport& report) const {
+    ExpectKept(after, /*parts=*/true);
+    EXPECT_EQ(after.memories.size(), before_.memories.size());
+    EXPECT_EQ(after.edges, before_.edges);
+    EXPECT_TRUE(Tells(report, "block at row 128: column embedding is damaged"));
+    for (const auto& [id, record] : before_.memories) {
+      const bool hit = id / kRowsPerBlock == 2 && record.payload != "again";
+      EXPECT_EQ(after.memories.at(id).vector.empty(), hit) << id;
+      EXPECT_EQ(Tells(report, absl::StrCat("id ", id, ": its embedding")), hit) << id;
+    }
+  }
   static bool Tells(const RepairReport& report, std::string_view what) {
     return std::any_of(
         report.findings.begin(), report.findings.end(),
@@ -193,23 +248,87 @@ TEST_F(Repair, KeepsASoundStoreWhole) {
 
 TEST_F(Repair, OfABlockWithoutItsEmbeddingsKeepsTheRest) {
   MakeSealed();
-  {
-    testing::Table table(path_);
-    const testing::Place& place = table.Find(ColumnKind::kEmbedding, 2);
-    ASSERT_EQ(place.first_row, 2u * kRowsPerBlock);
-    table.Flip(place.payload + 17, 3);
+  FlipEmbeddingsOfBlock2();
+  RepairReport report;
+  const State after = Repaired(&report);
+  ExpectBlock2WithoutEmbeddings(after, report);
+}
+
+// Whether such a file is older or newer than the store's own, and whosever its rows are.
+TEST_F(Repair, TakesTheStoresOwnBlocksBeforeThoseOfFilesItDoesNotName) {
+  MakeSealed();
+  const std::string other = MakeOther(0), others = MakeOther(10000);
+  for (const char* name : {"000001.sst", "999999.sst", "1000000.sst", "copy.sst"}) {
+    PutIn(other, ColumnKind::kEmbedding, name);
+  }
+  for (const char* name : {"000002.sst", "999998.sst"}) {
+    PutIn(others, ColumnKind::kEmbedding, name);
+  }
+  for (const char* name : {"000003.sst", "999997.sst"}) {
+    PutIn(other, ColumnKind::kEdgeTarget, name);
   }
   RepairReport report;
   const State after = Repaired(&report);
-  ExpectKept(after, /*parts=*/true);
+  EXPECT_EQ(report.losses, 0u) << report.findings[0];
   EXPECT_EQ(after.memories.size(), before_.memories.size());
   EXPECT_EQ(after.edges, before_.edges);
-  EXPECT_TRUE(Tells(report, "block at row 128: column embedding is damaged"));
-  for (const auto& [id, record] : before_.memories) {
-    const bool hit = id / kRowsPerBlock == 2 && record.payload != "again";
-    EXPECT_EQ(after.memories.at(id).vector.empty(), hit) << id;
-    EXPECT_EQ(Tells(report, absl::StrCat("id ", id, ": its embedding")), hit) << id;
+  ExpectKept(after, /*parts=*/false);
+}
+
+// No manifest says then which files are the store's: what came later counts.
+TEST_F(Repair, WithoutAManifestTakesTheNewestBlocks) {
+  MakeSealed();
+  const std::string other = MakeOther(0);
+  PutIn(other, ColumnKind::kEmbedding, "000001.sst");
+  PutIn(other, ColumnKind::kEdgeTarget, "000002.sst");
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("MANIFEST-")) std::filesystem::remove(entry.path());
   }
+  RepairReport report;
+  const State after = Repaired(&report);
+  EXPECT_EQ(after.edges, before_.edges);
+  ASSERT_EQ(after.memories.size(), before_.memories.size());
+  for (const auto& [id, record] : after.memories) {
+    EXPECT_EQ(record.vector, before_.memories.at(id).vector) << id;
+  }
+}
+
+TEST_F(Repair, GivesNoIdTheEmbeddingOfAnother) {
+  MakeSealed();
+  FlipEmbeddingsOfBlock2();
+  PutIn(MakeOther(10000), ColumnKind::kEmbedding, "000001.sst");
+  RepairReport report;
+  const State after = Repaired(&report);
+  ExpectBlock2WithoutEmbeddings(after, report);
+}
+
+// The ids of one file say nothing of the embeddings of another.
+TEST_F(Repair, PutsNoColumnsOfTwoFilesTogether) {
+  MakeSealed();
+  FlipEmbeddingsOfBlock2();
+  const std::string other = MakeOther(0);
+  FlipAll(other, ColumnKind::kId);
+  PutIn(other, ColumnKind::kEmbedding, "000001.sst");
+  PutIn(other, ColumnKind::kEmbedding, "999999.sst");
+  RepairReport report;
+  const State after = Repaired(&report);
+  ExpectBlock2WithoutEmbeddings(after, report);
+}
+
+TEST_F(Repair, OfFilesThatTheStoreDoesNotNameTakesTheNewest) {
+  MakeSealed();
+  const std::string sound = dir_ / "sound";
+  std::filesystem::copy(path_, sound);
+  FlipEmbeddingsOfBlock2();
+  PutIn(sound, ColumnKind::kEmbedding, "1000000.sst");
+  PutIn(MakeOther(0), ColumnKind::kEmbedding, "999999.sst");
+  RepairReport report;
+  const State after = Repaired(&report);
+  ExpectKept(after, /*parts=*/false);
+  EXPECT_EQ(after.memories.size(), before_.memories.size());
+  EXPECT_TRUE(Tells(report, "taken from 1000000.sst, which the store does not name"));
+  EXPECT_FALSE(Tells(report, "999999.sst"));
 }
 
 TEST_F(Repair, MakesCodesAndNormsAnew) {

@@ -25,7 +25,14 @@ class Damager {
     case_.name = names[Below(names.size())];
     const std::string& whole = pristine_.files.at(case_.name);
     case_.bytes = whole;
-    if (whole.empty()) {
+    const std::uint64_t way = Below(16);
+    if (way == 0) {
+      case_.bytes.clear();
+      case_.missing = true;
+      case_.what = "missing";
+    } else if (way == 1 && names.size() > 1) {
+      Replace(names);
+    } else if (whole.empty()) {
       case_.bytes.resize(1 + Below(64));
       for (char& byte : case_.bytes) byte = static_cast<char>(random_());
       case_.what = std::to_string(case_.bytes.size()) + " bytes where there were none";
@@ -35,7 +42,7 @@ class Damager {
     const auto differs =
         std::mismatch(whole.begin(), whole.end(), case_.bytes.begin(), case_.bytes.end());
     case_.changed = static_cast<std::size_t>(differs.first - whole.begin());
-    case_.same = case_.bytes == whole;
+    case_.same = case_.bytes == whole && !case_.missing;
     return std::move(case_);
   }
 
@@ -80,6 +87,15 @@ class Damager {
         return Below(size);
       default: return Below(size);
     }
+  }
+
+  void Replace(const std::vector<std::string>& names) {
+    const std::size_t own =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), case_.name) - names.begin());
+    const std::string& other = names[(own + 1 + Below(names.size() - 1)) % names.size()];
+    case_.bytes = pristine_.files.at(other);
+    case_.replaced = true;
+    case_.what = "has the bytes of " + other;
   }
 
   void Apply() {
@@ -149,6 +165,7 @@ void CopyDamaged(const Pristine& pristine, const std::string& from, const Damage
   std::filesystem::create_directory(to);
   for (const auto& [name, bytes] : pristine.files) {
     if (name == damage.name) {
+      if (damage.missing) continue;
       testing::WriteFile(to + "/" + name, damage.bytes);
     } else {
       std::filesystem::create_hard_link(from + "/" + name, to + "/" + name);

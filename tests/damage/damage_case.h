@@ -1,5 +1,6 @@
-// One damage: which file of a store, and what was done to its bytes. All of it follows from the
-// seed.
+// One damage: which file of a store, and what was done to its bytes: some are changed, or it is not
+// there, or it has those of another file of its kind, as after a write to the wrong place. All of
+// it follows from the seed.
 #ifndef ENGRAM_TESTS_DAMAGE_DAMAGE_CASE_H_
 #define ENGRAM_TESTS_DAMAGE_DAMAGE_CASE_H_
 
@@ -26,6 +27,8 @@ struct DamageCase {
   std::string name;
   std::string what;         // that was done, in words
   std::string bytes;        // of the file now
+  bool missing = false;     // there is no file
+  bool replaced = false;    // `bytes` are those of another file
   std::size_t changed = 0;  // the first byte that differs
   bool same = false;        // nothing differs
   const testing::Place* flipped =
@@ -33,7 +36,7 @@ struct DamageCase {
 };
 DamageCase MakeCase(const Pristine& pristine, std::uint64_t seed);
 
-// A copy of the store in `to`: hard links but for the damaged file.
+// A copy of the store in `to`: hard links but for the damaged file, which may be missing.
 void CopyDamaged(const Pristine& pristine, const std::string& from, const DamageCase& damage,
                  const std::string& to);
 

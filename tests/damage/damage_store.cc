@@ -156,6 +156,7 @@ class Asker {
     for (MemoryId id = 0; id < kSealed + 2; id += id < 60 ? 1 : step_) AskGet(id);
     for (MemoryId id = 20000; id < 20051; ++id) AskGet(id);
     for (MemoryId id = 30000; id < 30000 + (kBatches + 1) * 10; ++id) AskGet(id);
+    AskGet(kOneMore);
   }
 
   void Searches() {
@@ -281,6 +282,11 @@ StoreOptions Options(bool read_only) {
   options.rows_per_block = 2048;
   options.search_threads = 1;
   return options;
+}
+
+absl::Status PutOneMore(Store& store) {
+  return store.Put(Write(Durability::kProcess), kOneMore, std::vector<float>(kDimension, 3.0f),
+                   "new");
 }
 
 std::vector<Answer> AskAll(const Store& store, bool all) { return Asker(store, all).Ask(); }

@@ -15,6 +15,7 @@ inline constexpr std::uint32_t kDimension = 64;
 inline constexpr MemoryId kSealed = 8256;      // as many as a rotation needs, and some
 inline constexpr std::uint64_t kBatches = 10;  // in the log
 inline constexpr MemoryId kMarker = 1000000;   // its payload is the number of the last batch
+inline constexpr MemoryId kOneMore = 900000;
 
 // One answer: of what, and a hash of it; or the error that came instead.
 struct Answer {
@@ -30,6 +31,9 @@ std::vector<Answer> AskAll(const Store& store, bool all);
 // Without checksums: what comes may be wrong, but nothing is called exact.
 // Returns: what was wrong with it, else empty.
 std::string AskBlindly(const Store& store);
+
+// Puts kOneMore, of which AskAll asks too.
+absl::Status PutOneMore(Store& store);
 
 StoreOptions Options(bool read_only);
 

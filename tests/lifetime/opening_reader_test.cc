@@ -1,9 +1,11 @@
 // A reader that is just opening a store finds every file it has read of, whatever the writer does.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -57,6 +59,27 @@ std::set<std::string> ColumnFiles(const std::string& path) {
 bool Includes(const std::set<std::string>& all, const std::set<std::string>& some) {
   return std::includes(all.begin(), all.end(), some.begin(), some.end());
 }
+
+// While it lives no file takes a byte.
+class NoRoomInFiles {
+ public:
+  NoRoomInFiles() : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
+    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  }
+  ~NoRoomInFiles() {
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before_), 0);
+    std::signal(SIGXFSZ, signal_);
+  }
+  NoRoomInFiles(const NoRoomInFiles&) = delete;
+  NoRoomInFiles& operator=(const NoRoomInFiles&) = delete;
+
+ private:
+  void (*signal_)(int);
+  rlimit before_{};
+};
 
 class OpeningReader : public ::testing::Test {
  protected:
@@ -154,6 +177,35 @@ TEST_F(OpeningReader, LeavesNothingBehindASeal) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_FALSE(Includes(FilesIn(path_), columns));
+}
+
+// What the log could not take is in memory all the same, and no view may be made over it: here what
+// stays for a reader is mapped again.
+TEST_F(OpeningReader, KeepsNoStateThatWasNotCommitted) {
+  ReplaceAll();
+  const auto before = store_->Get({}, 1);
+  ASSERT_TRUE(before.ok()) << before.status();
+  std::optional<storage::ReaderPass> pass(path_);
+  WriteBatch batch;
+  batch.Put(2, std::vector<float>(8, 2.0f));
+  ASSERT_TRUE(store_->Write({}, batch).ok());
+  ASSERT_TRUE(store_->Seal().ok());
+  ASSERT_TRUE(store_->Compact({}).ok());
+  {
+    const NoRoomInFiles full;
+    EXPECT_FALSE(store_->Put({}, 1, std::vector<float>(8, 1.0f), std::string(4096, 'p')).ok());
+    EXPECT_FALSE(store_->Put({}, kRows, std::vector<float>(8, 1.0f)).ok());
+  }
+  pass.reset();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const auto now = store_->Get({}, 1);
+  ASSERT_TRUE(now.ok()) << now.status();
+  EXPECT_EQ(now->vector, before->vector);
+  EXPECT_TRUE(absl::IsNotFound(store_->Get({}, kRows).status()));
+  EXPECT_TRUE(store_->Verify({})->findings.empty());
+  store_.reset();
+  Open();
+  EXPECT_TRUE(store_->Verify({})->findings.empty());
 }
 
 // The writer is told: a reader that comes while files go waits until they have.

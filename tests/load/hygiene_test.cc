@@ -252,6 +252,53 @@ TEST_F(Hygiene, NobodyElseMayWriteAndTheUmaskMayTakeMore) {
   }
 }
 
+mode_t ModeOf(const std::string& path) {
+  struct stat status {};
+  EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
+  return status.st_mode & 07777;
+}
+
+// Who may not look into the store may not look into its copies either, finished or not.
+TEST_F(Hygiene, CopiesOfAStoreHaveTheModeOfItsDirectory) {
+  for (const mode_t mask : {mode_t{0}, mode_t{022}, mode_t{077}}) {
+    const Umask umask(mask);
+    for (const mode_t mode : {mode_t{0700}, mode_t{0750}, mode_t{0755}}) {
+      SCOPED_TRACE("mode " + std::to_string(mode) + ", umask " + std::to_string(mask));
+      const std::string name = std::to_string(mask) + "-" + std::to_string(mode);
+      const std::string path = dir_ / name, backup = path + "b", repaired = path + "r";
+      ASSERT_EQ(::mkdir(path.c_str(), 0700), 0);
+      ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+      Open(name);
+      PutRows(0, 100);
+      int looked = 0;
+      BackupOptions backup_options;
+      backup_options.progress = [&](const Progress& progress) {
+        if (progress.done == progress.total) return true;  // it has its name by then
+        ++looked;
+        EXPECT_EQ(ModeOf(backup + ".tmp"), mode);
+        return true;
+      };
+      ASSERT_TRUE(store_->Backup(backup_options, backup).ok());
+      EXPECT_EQ(ModeOf(backup), mode);
+      EXPECT_GT(looked, 0);
+      ASSERT_TRUE(store_->Close().ok());
+      looked = 0;
+      RepairOptions repair_options;
+      repair_options.progress = [&](const Progress&) {
+        ++looked;
+        for (const char* folder : {"", "/copies", "/store"}) {
+          EXPECT_EQ(ModeOf(repaired + ".repair" + folder), mode) << folder;
+        }
+        return true;
+      };
+      ASSERT_TRUE(Store::Repair(repair_options, path, repaired).ok());
+      EXPECT_EQ(ModeOf(repaired), mode);
+      EXPECT_GT(looked, 0);
+      EXPECT_EQ(ModeOf(path), mode);
+    }
+  }
+}
+
 bool HoldsData(const std::string& name) { return name.ends_with(".sst") || name.ends_with(".log"); }
 
 void ExpectNoWordOf(const std::string& path, const std::vector<std::string>& words) {

@@ -184,6 +184,48 @@ TEST(GarbledSeal, IsSeenBeforeAnythingGoesByIt) {
 }
 
 // After a failed ingestion RocksDB may say that its manifest has no bytes.
+// It names itself as it is taken in: before that it is read back.
+TEST(GarbledImport, IsSeenBeforeAnythingGoesByIt) {
+  WatchedDisk& disk = WatchedDisk::Get();
+  std::uint64_t at = 0, garbled = 1, seen = 0;
+  while (garbled > 0 && !::testing::Test::HasFailure()) {
+    SCOPED_TRACE("write " + std::to_string(++at) + " of the import");
+    const testing::TempDir dir(Parent());
+    const std::string root = dir / "disk";
+    auto store = OneMemoryOn(disk, root);
+    ASSERT_TRUE(store.ok()) << store.status();
+    const auto import = [&] {
+      MemoryId id = 2;
+      std::vector<float> vector;
+      const std::string payload(4000, 'p');  // or it would go through the log
+      const auto next = [&](ImportRow* row) -> absl::StatusOr<bool> {
+        vector = VectorOf(id);
+        *row = {.id = id, .vector = vector, .payload = payload, .keys = {}};
+        return ++id <= 500;
+      };
+      return (*store)->Import({}, next).status();
+    };
+    disk.Arm(Fault{.at = at, .garbled = true});
+    const absl::Status imported = import();
+    garbled = disk.Disarm();
+    const bool read_back = imported.message().find("does not read back") != std::string::npos;
+    EXPECT_EQ(read_back, absl::IsInternal(imported)) << imported;
+    EXPECT_TRUE(read_back || imported.ok() || absl::IsDataLoss(imported)) << imported;
+    if (read_back) {
+      ++seen;
+      EXPECT_EQ((*store)->Stats().memories, 1u);
+      EXPECT_TRUE(import().ok());
+    }
+    const auto found = (*store)->Search({}, VectorOf(1));
+    ASSERT_TRUE(found.ok()) << found.status() << "; the import said " << imported;
+    EXPECT_EQ(found->hits.size(), imported.ok() || read_back ? 10u : 1u);
+    EXPECT_TRUE((*store)->Verify({})->findings.empty());
+    store->reset();
+    disk.End();
+  }
+  EXPECT_GT(seen, 1u);
+}
+
 TEST(FailingImport, LeavesBackupsThatOpen) {
   WatchedDisk& disk = WatchedDisk::Get();
   const std::string payload(std::size_t{1} << 20, '.');

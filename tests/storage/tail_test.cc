@@ -41,6 +41,26 @@ TEST(Tail, ClosesFullChunksAndOnRequestTheRest) {
   EXPECT_EQ(tail.View().chunks[0]->first_row(), 9u);
 }
 
+// A disk may hold as many such rows as it likes.
+TEST(Tail, TakesNoMoreRoomForRowsFarApartThanTheyHave) {
+  Tail tail(kDimension, 1 << 20);
+  constexpr std::uint64_t kFar = std::uint64_t{1} << 32;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    Append(tail, i * kFar);
+    Append(tail, i * kFar + 7);
+  }
+  const TailView view = tail.View();
+  ASSERT_EQ(view.chunks.size(), 1000u);
+  for (std::size_t i = 0; i + 1 < view.chunks.size(); ++i) {
+    const TailChunk& chunk = *view.chunks[i];
+    EXPECT_EQ(chunk.capacity(), 2u);
+    EXPECT_EQ(chunk.first_row(), i * kFar);
+    EXPECT_EQ(chunk.row_offsets()[1], 7u);
+    EXPECT_EQ(chunk.ids()[1], (i * kFar + 7) * 10);
+    EXPECT_EQ(chunk.embeddings()[kDimension], static_cast<float>(i * kFar + 7));
+  }
+}
+
 TEST(Tail, TellsHowMuchMayStillGrow) {
   Tail tail(kDimension, 2);
   EXPECT_EQ(tail.OpenBytes(), 0u);
