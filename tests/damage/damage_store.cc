@@ -315,6 +315,30 @@ std::string AskBlindly(const Store& store) {
   return "";
 }
 
+std::string CheckRepaired(const Store& store) {
+  const auto report = store.Verify({});
+  if (!report.ok()) return "Verify: " + report.status().ToString();
+  if (!report->findings.empty()) return report->findings[0];
+  const auto it = store.NewIterator({});
+  for (; it->Valid(); it->Next()) {
+    const MemoryId id = it->id();
+    const bool put_twice = id > 0 && id <= kBatches;
+    const std::vector<float> vector(it->vector().begin(), it->vector().end());
+    const std::string payload(it->payload());
+    const auto had = [&](std::uint64_t seed) {
+      return (vector.empty() || vector == VectorOf(seed)) &&
+             (payload.empty() || payload == PayloadOf(seed));
+    };
+    const bool is_marker = id == kMarker && vector.empty() && payload.size() <= 2;
+    // What was lost of one state may be there of the other.
+    const bool mixed =
+        put_twice && (vector.empty() || vector == VectorOf(id) || vector == VectorOf(40000 + id)) &&
+        (payload.empty() || payload == PayloadOf(id) || payload == PayloadOf(40000 + id));
+    if (!is_marker && !mixed && !had(id)) return "id " + std::to_string(id) + " is another's";
+  }
+  return it->status().ok() ? "" : it->status().ToString();
+}
+
 std::vector<std::uint64_t> MakeStore(const std::string& path) {
   StoreOptions options = Options(false);
   {

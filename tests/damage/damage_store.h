@@ -32,6 +32,10 @@ std::vector<Answer> AskAll(const Store& store, bool all);
 // Returns: what was wrong with it, else empty.
 std::string AskBlindly(const Store& store);
 
+// Of what a repair kept: that it is sound, and that no memory has what it never had.
+// Returns: what was wrong with it, else empty.
+std::string CheckRepaired(const Store& store);
+
 // Puts kOneMore, of which AskAll asks too.
 absl::Status PutOneMore(Store& store);
 

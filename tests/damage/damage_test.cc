@@ -1,8 +1,9 @@
 // Any file of a store, damaged in any way: every call answers right or says that data was lost.
 // Only the end of the log may be missing without a word, and then the store is as it was after
-// some batch. So it stays when the store is written to, sealed, compacted and opened again.
-// ENGRAM_LONG=1 tries 10,000 damages and writes on after each, and not after every fourth;
-// ENGRAM_SEED is another first one: with ENGRAM_LONG=1 and ENGRAM_CASES=1 it is that one alone.
+// some batch. So it stays when the store is written to, sealed, compacted and opened again. A
+// repair gives no memory what it never had. ENGRAM_LONG=1 tries 10,000 damages and writes on after
+// each, and not after every fourth; ENGRAM_SEED is another first one: with ENGRAM_LONG=1 and
+// ENGRAM_CASES=1 it is that one alone.
 //
 // Cases run in children, so that a crash or a hang is told with its seed.
 #include <signal.h>
@@ -26,14 +27,14 @@ namespace {
 
 using Hashes = std::vector<std::uint64_t>;
 
-constexpr std::uint64_t kQuickCases = 300, kLongCases = 10000, kCasesPerChild = 50;
+constexpr std::uint64_t kQuickCases = 150, kLongCases = 10000, kCasesPerChild = 50;
 constexpr unsigned kSecondsPerCase = 120;
 
 // What children tell the parent.
 struct Shared {
   std::uint64_t seed;  // of the case that runs
   std::uint64_t log_bytes[kBatches + 1];
-  std::uint64_t failures, refused, lost, right, shortened, flips_named, went_on;
+  std::uint64_t failures, refused, lost, right, shortened, flips_named, went_on, repaired;
 };
 
 // What a sound store answers, by how many batches of the log it has.
@@ -240,6 +241,24 @@ class Damage : public ::testing::Test {
     }
   }
 
+  // What can be kept of it, which is nothing where nobody can tell what it was.
+  void CheckRepair(const DamageCase& damage, const std::string& path) {
+    const std::string into = dir_ / "repaired";
+    std::filesystem::remove_all(into);
+    const auto report = Store::Repair({}, path, into);
+    if (!report.ok()) {
+      if (!MayRefuse(damage, report.status())) Fail(damage, "Repair", report.status().ToString());
+      return;
+    }
+    ++shared_->repaired;
+    const auto store = Store::Open(Options(true), into);
+    if (!store.ok()) return Fail(damage, "repaired", store.status().ToString());
+    if (const std::string wrong = CheckRepaired(**store); !wrong.empty()) {
+      Fail(damage, "repaired", wrong);
+    }
+    if (damage.same) Compare(damage, "repaired", AskAll(**store, true), right_.all[kBatches]);
+  }
+
   void RunCase(std::uint64_t seed) {
     shared_->seed = seed;
     ::alarm(kSecondsPerCase);
@@ -248,6 +267,7 @@ class Damage : public ::testing::Test {
     std::filesystem::remove_all(path);
     CopyDamaged(pristine_, whole_, damage, path);
     const bool all = seed % 16 == 0;
+    if (seed % 16 == 4) CheckRepair(damage, path);
     for (const bool read_only : {true, false}) {
       const std::string how = read_only ? "read-only" : "for writing";
       auto store = Store::Open(Options(read_only), path);
@@ -313,13 +333,14 @@ TEST_F(Damage, EndsInDataLossOrInTheRightAnswer) {
   for (const auto& [kind, count] : kinds) std::printf("%s: %d cases\n", kind.c_str(), count);
   std::printf(
       "opens refused: %llu; answers right: %llu, lost: %llu; opens with a shorter log: "
-      "%llu; flipped bits that Verify named: %llu; stores written to: %llu\n",
+      "%llu; flipped bits that Verify named: %llu; stores written to: %llu, repaired: %llu\n",
       static_cast<unsigned long long>(shared_->refused),
       static_cast<unsigned long long>(shared_->right),
       static_cast<unsigned long long>(shared_->lost),
       static_cast<unsigned long long>(shared_->shortened),
       static_cast<unsigned long long>(shared_->flips_named),
-      static_cast<unsigned long long>(shared_->went_on));
+      static_cast<unsigned long long>(shared_->went_on),
+      static_cast<unsigned long long>(shared_->repaired));
   EXPECT_EQ(shared_->failures, 0u) << "each is told above, with its seed";
   EXPECT_GT(shared_->refused, 0u);
   EXPECT_GT(shared_->right, 0u);
@@ -327,6 +348,7 @@ TEST_F(Damage, EndsInDataLossOrInTheRightAnswer) {
   EXPECT_GT(shared_->shortened, 0u);
   EXPECT_GT(shared_->flips_named, 0u);
   EXPECT_GT(shared_->went_on, 0u);
+  EXPECT_GT(shared_->repaired, 0u);
   ExpectUntouched();
 }
 
