@@ -77,13 +77,17 @@ std::vector<std::string> Losses::Findings() const {
   return findings;
 }
 
-SalvageFiles::~SalvageFiles() {
+SalvageFiles::~SalvageFiles() { CloseDatabase(); }
+
+void SalvageFiles::CloseDatabase() {
   if (db_ == nullptr) return;
-  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+  for (rocksdb::ColumnFamilyHandle*& handle : handles_) {
     // The copies go; nothing of them needs to be told.
     if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    handle = nullptr;
   }
   db_->Close().PermitUncheckedError();
+  db_.reset();
 }
 
 rocksdb::Status SalvageFiles::Get(Family which, std::string_view key, std::string* value) const {
@@ -134,10 +138,14 @@ absl::Status SalvageFiles::Copy(const std::string& damaged, const std::string& s
 absl::Status SalvageFiles::OpenCopies(const std::string& scratch, Losses* losses) {
   ENGRAM_RETURN_IF_ERROR(RestoreCurrent(scratch, losses));
   const absl::Status first = OpenAsIs(scratch, losses);
-  if (first.ok() || absl::IsFailedPrecondition(first)) return first;
+  if (first.ok()) return first;
   losses->Add(
       absl::StrFormat("the store could not be opened as it is: %s", std::string(first.message())));
   const absl::Status status = OpenRebuilt(scratch, losses);
+  // A manifest that was cut off early names no family of ours, as that of a foreign database.
+  std::string description;
+  const bool ours = status.ok() && Get(Family::kDefault, kMetaKey, &description).ok();
+  if (absl::IsFailedPrecondition(first) && !ours) return first;
   if (status.ok() || absl::IsFailedPrecondition(status)) return status;
   return absl::DataLossError(
       absl::StrFormat("nothing could be salvaged: %s", std::string(status.message())));
@@ -190,6 +198,12 @@ absl::Status SalvageFiles::OpenAsIs(const std::string& scratch, Losses* losses) 
                 "opening the store"));
   db_.reset(raw);
   std::copy(handles.begin(), handles.end(), handles_.begin());
+  std::string value;
+  if (!Get(Family::kDefault, kMetaKey, &value).ok() ||
+      !Get(Family::kCatalog, kCommitKey, &value).ok()) {
+    CloseDatabase();
+    return absl::DataLossError("the manifest does not lead to what describes the store");
+  }
   std::vector<rocksdb::LiveFileMetaData> tables;
   db_->GetLiveFilesMetaData(&tables);
   for (const rocksdb::LiveFileMetaData& table : tables) {

@@ -64,6 +64,7 @@ class SalvageFiles {
 
  private:
   SalvageFiles() = default;
+  void CloseDatabase();
   absl::Status Copy(const std::string& damaged, const std::string& scratch);
   absl::Status OpenCopies(const std::string& scratch, Losses* losses);
   absl::Status RestoreCurrent(const std::string& scratch, Losses* losses);

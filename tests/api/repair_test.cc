@@ -423,6 +423,40 @@ TEST_F(Repair, WithoutItsDescriptionIsRefused) {
   EXPECT_FALSE(std::filesystem::exists(into_ + ".repair"));
 }
 
+// Cut off early, it names no family of ours; later, not all that there is.
+TEST_F(Repair, OfAManifestThatIsCutOffKeepsAll) {
+  MakeSealed();
+  std::string manifest;
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    if (entry.path().filename().string().starts_with("MANIFEST-")) manifest = entry.path();
+  }
+  const std::string whole = ReadFile(manifest);
+  for (std::size_t i = 0; i < 8; ++i) {
+    SCOPED_TRACE(i);
+    std::filesystem::resize_file(manifest, whole.size() * i / 8);
+    std::filesystem::remove_all(into_);
+    RepairReport report;
+    const State after = Repaired(&report);
+    EXPECT_GT(report.losses, 0u);
+    EXPECT_EQ(after.memories.size(), before_.memories.size());
+    for (const auto& [id, record] : after.memories) {
+      EXPECT_EQ(record.vector, before_.memories.at(id).vector) << id;
+      EXPECT_EQ(record.payload, before_.memories.at(id).payload) << id;
+    }
+  }
+}
+
+TEST_F(Repair, OfAForeignDatabaseIsRefused) {
+  rocksdb::DB* raw = nullptr;
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  ASSERT_TRUE(rocksdb::DB::Open(options, path_, &raw).ok());
+  EXPECT_TRUE(raw->Put({}, "key", "value").ok());
+  delete raw;
+  const absl::Status status = Store::Repair({}, path_, into_).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+}
+
 TEST_F(Repair, TellsHowFarItIsAndStopsWhenTold) {
   MakeSealed();
   RepairOptions options;
