@@ -11,10 +11,11 @@
 namespace engram::storage {
 
 absl::StatusOr<std::unique_ptr<Salvage>> Salvage::Open(const std::string& damaged,
-                                                       const std::string& scratch) {
+                                                       const std::string& scratch,
+                                                       const StoreMeta& told) {
   std::unique_ptr<Salvage> salvage(new Salvage());
   ENGRAM_ASSIGN_OR_RETURN(salvage->files_, SalvageFiles::Open(damaged, scratch, &salvage->losses_));
-  ENGRAM_RETURN_IF_ERROR(salvage->ReadMeta());
+  ENGRAM_RETURN_IF_ERROR(salvage->ReadMeta(told));
   for (const std::string& table : salvage->files_->tables()) {
     const absl::Status status = salvage->columns_.AddFile(table);
     if (!status.ok()) salvage->losses_.Add(std::string(status.message()));
@@ -29,14 +30,34 @@ absl::StatusOr<std::unique_ptr<Salvage>> Salvage::Open(const std::string& damage
   return salvage;
 }
 
-absl::Status Salvage::ReadMeta() {
+absl::Status Salvage::ReadMeta(const StoreMeta& told) {
   std::string value;
   const rocksdb::Status status = files_->Get(Family::kDefault, kMetaKey, &value);
-  if (!status.ok()) {
-    return absl::DataLossError("what the store is cannot be read: " + status.ToString());
+  if (!status.ok())
+    return TakeTold(status.IsNotFound() ? "it is missing" : status.ToString(), told);
+  const auto meta = DecodeStoreMeta(value);
+  if (!meta.ok()) return TakeTold(std::string(meta.status().message()), told);
+  meta_ = *meta;
+  ENGRAM_RETURN_IF_ERROR(CheckFormatVersion("the damaged store", meta_.format_version));
+  const auto differs = [](std::string_view what, std::uint32_t has, std::uint32_t said) {
+    if (said == 0 || said == has) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the store has %s %d, and %d was said", what, has, said));
+  };
+  ENGRAM_RETURN_IF_ERROR(differs("dimension", meta_.dimension, told.dimension));
+  return differs("metric (1 cosine, 2 dot, 3 l2)", meta_.metric, told.metric);
+}
+
+absl::Status Salvage::TakeTold(const std::string& why, const StoreMeta& told) {
+  if (told.dimension == 0 || told.metric == 0) {
+    return absl::DataLossError(absl::StrFormat(
+        "the description of the store cannot be read, so that its dimension and metric have to be "
+        "said: %s",
+        why));
   }
-  ENGRAM_ASSIGN_OR_RETURN(meta_, DecodeStoreMeta(value));
-  return CheckFormatVersion("the damaged store", meta_.format_version);
+  meta_ = told;
+  losses_.Add(absl::StrFormat("the description of the store is lost: %s", why));
+  return absl::OkStatus();
 }
 
 void Salvage::Walk(Family family, std::string_view prefix,
@@ -276,10 +297,12 @@ SalvagedMemory Salvage::Read(std::uint64_t id) {
           columns_.files()[row->file]));
     }
   } else if (number != kNoRow) {
+    memory.embedding_lost = true;
     losses_.Add(
         absl::StrFormat("id %d: its embedding, row %d, is lost: %s", id, number, WhyNoRow(number)));
   }
   memory.payload = ReadRecord(id, RecordKind::kPayload, "payload");
+  memory.payload_lost = memory.payload.empty();  // one that was put empty has its time
   memory.strength = ReadRecord(id, RecordKind::kStrength, "strength");
   memory.lost = memory.vector.empty() && memory.payload.empty();
   const auto keys = keys_.find(id);

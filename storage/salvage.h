@@ -33,6 +33,7 @@ struct SalvagedMemory {
   absl::Span<const float> vector;  // lives as long as the salvage
   std::string payload, strength;   // records as they lie on disk; empty: none, or lost
   std::vector<std::string> keys;
+  bool embedding_lost = false, payload_lost = false;
   bool lost = false;  // nothing of it is left
 };
 
@@ -40,9 +41,10 @@ struct SalvagedMemory {
 class Salvage {
  public:
   // `scratch` is a directory for copies. Errors: as SalvageFiles::Open; kDataLoss when what the
-  // store is cannot be read.
+  // store is cannot be read and was not `told`, kInvalidArgument when something else was.
   static absl::StatusOr<std::unique_ptr<Salvage>> Open(const std::string& damaged,
-                                                       const std::string& scratch);
+                                                       const std::string& scratch,
+                                                       const StoreMeta& told);
 
   const StoreMeta& meta() const { return meta_; }
   // Every memory there was, as far as anything tells, ascending.
@@ -79,7 +81,8 @@ class Salvage {
   };
 
   Salvage() = default;
-  absl::Status ReadMeta();
+  absl::Status ReadMeta(const StoreMeta& told);
+  absl::Status TakeTold(const std::string& why, const StoreMeta& told);
   void ReadCatalog();
   bool IsNamed(const SalvagedBlock& block) const;
   void ReadBlocks();

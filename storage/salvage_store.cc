@@ -57,6 +57,7 @@ class Builder {
           if (!checked.ok()) {
             salvage_.losses().Add(std::string(checked.status().message()));
             memory.vector = {};
+            memory.embedding_lost = true;
             memory.lost = memory.payload.empty();
           }
         }
@@ -64,6 +65,8 @@ class Builder {
           ++report_.lost_memories;
           continue;
         }
+        if (memory.embedding_lost) ++report_.lost_embeddings;
+        if (memory.payload_lost) ++report_.lost_payloads;
         kept_.push_back(id);
         report_.keys += memory.keys.size();
         *out = {
@@ -125,11 +128,12 @@ class Builder {
 };
 
 absl::StatusOr<SalvageReport> Build(const std::string& damaged, const std::string& work,
-                                    const ProgressFunction& progress, NormFunction norm) {
+                                    const StoreMeta& told, const ProgressFunction& progress,
+                                    NormFunction norm) {
   for (const char* folder : {"/copies", "/store"}) {
     ENGRAM_RETURN_IF_ERROR(MakeDirectoryLike(work + folder, damaged));
   }
-  ENGRAM_ASSIGN_OR_RETURN(const auto salvage, Salvage::Open(damaged, work + "/copies"));
+  ENGRAM_ASSIGN_OR_RETURN(const auto salvage, Salvage::Open(damaged, work + "/copies", told));
   return Builder(*salvage, work + "/store", progress, norm).Run();
 }
 
@@ -142,7 +146,8 @@ absl::Status IsAbsent(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<SalvageReport> SalvageStore(const std::string& damaged, const std::string& into,
-                                           const ProgressFunction& progress, NormFunction norm) {
+                                           const StoreMeta& told, const ProgressFunction& progress,
+                                           NormFunction norm) {
   fs::path target(into);
   if (!target.has_filename()) target = target.parent_path();  // a slash at the end
   const std::string work = target.string() + ".repair";
@@ -157,9 +162,10 @@ absl::StatusOr<SalvageReport> SalvageStore(const std::string& damaged, const std
     return absl::InvalidArgumentError(absl::StrFormat(
         "nothing is written into the damaged store, and %s is in %s", into, damaged));
   }
+  ENGRAM_RETURN_IF_ERROR(DirectoryLock::NotHeld(damaged));
   ENGRAM_RETURN_IF_ERROR(MakeDirectory(fs::absolute(work, error).parent_path()));
   ENGRAM_RETURN_IF_ERROR(Annotate(MakeDirectoryLike(work, damaged), "repairing " + damaged));
-  auto report = Build(damaged, work, progress, norm);
+  auto report = Build(damaged, work, told, progress, norm);
   absl::Status status = report.status();
   if (status.ok()) {
     status = FromRocks(rocksdb::Env::Default()->RenameFile(work + "/store", target.string()),

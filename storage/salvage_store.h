@@ -15,7 +15,7 @@ namespace engram::storage {
 
 struct SalvageReport {
   std::uint64_t memories = 0, edges = 0, keys = 0;
-  std::uint64_t lost_memories = 0, losses = 0;
+  std::uint64_t lost_memories = 0, lost_embeddings = 0, lost_payloads = 0, losses = 0;
   std::vector<std::string> findings;
 };
 
@@ -27,8 +27,10 @@ using NormFunction = absl::FunctionRef<absl::StatusOr<float>(
 // Reads `damaged` and makes a store in `into`, which does not exist: in `into`.repair, which
 // does not exist either and is renamed at the end. Both have the mode of `damaged`. Nothing of
 // `damaged` is changed. Errors: as engram::Store::Repair.
+// `told` has the dimension and the metric that the caller says it has, 0 where nothing is said.
 absl::StatusOr<SalvageReport> SalvageStore(const std::string& damaged, const std::string& into,
-                                           const ProgressFunction& progress, NormFunction norm);
+                                           const StoreMeta& told, const ProgressFunction& progress,
+                                           NormFunction norm);
 
 }  // namespace engram::storage
 

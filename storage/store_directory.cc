@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <system_error>
 #include <thread>
@@ -160,25 +161,44 @@ bool DirectoryLock::IsTaken(const rocksdb::Status& status) {
           text.find("temporarily unavailable") != std::string::npos);
 }
 
+namespace {
+
 // RocksDB locks with fcntl. To ask the kernel by that, the file would have to be opened, and
 // closing it would drop a lock that this process may have got meanwhile.
-std::string DirectoryLock::DescribeHolder(const std::string& path) {
+// Returns: who has locked the file `path`, 0 for a process of another namespace.
+std::optional<int> LockHolder(const std::string& path) {
   struct stat file {};
-  if (::stat(path.c_str(), &file) != 0) return "another process";
+  if (::stat(path.c_str(), &file) != 0) return std::nullopt;
   const std::string id = absl::StrFormat("%02x:%02x:%d", major(file.st_dev), minor(file.st_dev),
                                          static_cast<std::uint64_t>(file.st_ino));
+  std::optional<int> holder;
   std::ifstream locks("/proc/locks");
   for (std::string line; std::getline(locks, line);) {
     std::istringstream fields(line);
     const std::vector<std::string> words{std::istream_iterator<std::string>(fields), {}};
     // "1: POSIX ADVISORY WRITE 4711 fd:01:393221 0 EOF"; one who waits has "->" before "POSIX".
-    int process = 0;
     if (words.size() < 6 || words[1] != "POSIX" || words[5] != id) continue;
-    if (!absl::SimpleAtoi(words[4], &process) || process <= 0) continue;  // of another namespace
-    if (process == ::getpid()) return absl::StrFormat("this process (%d)", process);
-    return absl::StrFormat("process %d", process);
+    int process = 0;
+    holder = absl::SimpleAtoi(words[4], &process) && process > 0 ? process : 0;
+    if (*holder > 0) break;
   }
-  return "another process";
+  return holder;
+}
+
+}  // namespace
+
+std::string DirectoryLock::DescribeHolder(const std::string& path) {
+  const int process = LockHolder(path).value_or(0);
+  if (process == 0) return "another process";
+  if (process == ::getpid()) return absl::StrFormat("this process (%d)", process);
+  return absl::StrFormat("process %d", process);
+}
+
+absl::Status DirectoryLock::NotHeld(const std::string& directory) {
+  const std::string path = directory + "/" + std::string(kLockName);
+  if (!LockHolder(path).has_value()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrFormat("the store %s is open for writing in %s", directory, DescribeHolder(path)));
 }
 
 absl::Status DirectoryLock::OpenElsewhere(const std::string& path) {

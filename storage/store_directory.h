@@ -74,6 +74,9 @@ class DirectoryLock {
   static bool IsTaken(const rocksdb::Status& status);
   // Returns: words for the process that holds the lock file `path`, this one or another.
   static std::string DescribeHolder(const std::string& path);
+  // Returns: kUnavailable naming the process when somebody holds the lock of `directory`, as far
+  // as the kernel tells; nothing is locked or changed.
+  static absl::Status NotHeld(const std::string& directory);
   // Returns: kUnavailable naming who has RocksDB's own lock.
   static absl::Status OpenElsewhere(const std::string& path);
   // Removes the lock file, for a directory that is to go.

@@ -325,6 +325,10 @@ struct VerifyOptions {
 };
 
 struct RepairOptions {
+  // What the store is, for one whose own description is lost: without it nothing else says so.
+  // Where the description can be read, what is said must be the same. Default: nothing is said.
+  std::uint32_t dimension = 0;
+  std::optional<Metric> metric;
   ProgressCallback progress;  // counts memories
 };
 

@@ -161,6 +161,8 @@ struct RepairReport {
   std::uint64_t edges = 0;            // in the new store
   std::uint64_t keys = 0;             // in the new store
   std::uint64_t lost_memories = 0;    // known of, and nothing of them is left
+  std::uint64_t lost_embeddings = 0;  // of memories in the new store
+  std::uint64_t lost_payloads = 0;    // of memories in the new store
   std::uint64_t losses = 0;           // what is lost or damaged, memories and parts of them alike
   std::vector<std::string> findings;  // one sentence each, naming id, or block, column and file;
                                       // at most 1,000, the last then says how many more
@@ -232,8 +234,10 @@ class Store {
   // Where the log has a gap, what comes after it is lost.
   //
   // Errors: kNotFound without a directory there; kFailedPrecondition when it holds no store, or
-  // one of a newer format; kAlreadyExists; kDataLoss when nothing tells what the store is;
-  // kInvalidArgument when `into` lies in `damaged`; kCancelled.
+  // one of a newer format; kAlreadyExists; kDataLoss when nothing tells what the store is
+  // (see RepairOptions::dimension); kInvalidArgument when `into` lies in `damaged`, or for a
+  // dimension or metric that is not the store's; kUnavailable when a writer has it, which is
+  // looked at once, at the beginning; kCancelled.
   static absl::StatusOr<RepairReport> Repair(const RepairOptions& options,
                                              const std::string& damaged, const std::string& into);
 
@@ -289,7 +293,8 @@ class Store {
   // when cancelled, those before it stay deleted. Disk space returns with the next Compact().
   virtual absl::StatusOr<ForgetReport> Forget(const ForgetOptions& options) = 0;
 
-  // Makes everything acknowledged so far survive power loss.
+  // Makes everything acknowledged so far survive power loss. OK and without effect on a read-only
+  // open, which acknowledges nothing.
   virtual absl::Status Flush() = 0;
 
   // --- Reading. ---
@@ -346,7 +351,8 @@ class Store {
 
   // The keys of this store that occur in `text`, in the order of the text: whole words, in any
   // case, a possessive 's ignored; the longest first where they overlap. Text and keys are taken
-  // for UTF-8; keys of more than 16 words are not found. Pass the ids to RecallOptions::named.
+  // for UTF-8; keys of more than 16 words, or 512 bytes of normal form, are not found. Pass the ids
+  // to RecallOptions::named.
   virtual absl::StatusOr<std::vector<NamedInText>> FindNamed(const ReadOptions& options,
                                                              std::string_view text) const = 0;
 
@@ -376,8 +382,9 @@ class Store {
   // exist, and neither must `directory`.tmp, where it is made: it appears whole, or not at all,
   // and is opened before it does. Table files are shared by hard link where the file system allows,
   // else copied: what is shared lies on the disk once, so a backup that is to survive that disk is
-  // copied to another. The directory gets the permissions of the store's. When the call returns it
-  // survives power loss, as far as the directory it lies in did; it may be there, whole, when
+  // copied to another. What is damaged is carried over as it is: Verify() the store, or the backup,
+  // before older ones go. The directory gets the permissions of the store's. When the call returns
+  // it survives power loss, as far as the directory it lies in did; it may be there, whole, when
   // syncing that directory is what failed.
   // Seals, compactions and imports wait while it is noted which files there are, and not while they
   // are copied; what these replace meanwhile keeps its space until the end. Progress counts
@@ -395,6 +402,7 @@ class Store {
   // be opened; kFailedPrecondition: another directory is at the path, or another store in it.
   virtual absl::Status Refresh() = 0;
 
+  // After Close() all of it is 0 or empty.
   virtual StoreStats Stats() const = 0;
 
   // Waits for calls in flight, makes everything power-safe and closes.

@@ -146,18 +146,25 @@ CommandResult Backup(const Arguments& arguments) {
 
 CommandResult Repair(const Arguments& arguments) {
   RepairOptions options;
+  options.dimension = arguments.dimension;
+  if (!arguments.repair_metric.empty()) options.metric = MetricNamed(arguments.repair_metric);
   options.progress = ProgressBar();
   ENGRAM_ASSIGN_OR_RETURN(const RepairReport report,
                           Store::Repair(options, arguments.store, arguments.directory));
   absl::Status printed = PrintFindings(arguments, report.findings);
-  printed.Update(Print(
-      arguments.json
-          ? absl::StrFormat("{\"memories\":%d,\"edges\":%d,\"keys\":%d,\"lost_memories\":%d,"
-                            "\"losses\":%d,\"findings\":[%s]}",
-                            report.memories, report.edges, report.keys, report.lost_memories,
-                            report.losses, AsJson(report.findings))
-          : absl::StrFormat("%d memories, %d edges and %d keys kept; %d memories lost",
-                            report.memories, report.edges, report.keys, report.lost_memories)));
+  printed.Update(
+      Print(arguments.json
+                ? absl::StrFormat("{\"memories\":%d,\"edges\":%d,\"keys\":%d,\"lost_memories\":%d,"
+                                  "\"lost_embeddings\":%d,\"lost_payloads\":%d,\"losses\":%d,"
+                                  "\"findings\":[%s]}",
+                                  report.memories, report.edges, report.keys, report.lost_memories,
+                                  report.lost_embeddings, report.lost_payloads, report.losses,
+                                  AsJson(report.findings))
+                : absl::StrFormat(
+                      "%d memories, %d edges and %d keys kept; %d memories lost, and of those "
+                      "kept %d embeddings and %d payloads; %d findings in all",
+                      report.memories, report.edges, report.keys, report.lost_memories,
+                      report.lost_embeddings, report.lost_payloads, report.losses)));
   if (!IsReaderGone(printed)) ENGRAM_RETURN_IF_ERROR(printed);
   return report.losses == 0 ? 0 : kExitDamage;
 }

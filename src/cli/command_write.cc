@@ -73,9 +73,7 @@ CommandResult Create(const Arguments& arguments) {
   options.dimension = arguments.dimension;
   options.create_if_missing = true;
   options.error_if_exists = true;
-  options.metric = arguments.metric == "dot"  ? Metric::kDot
-                   : arguments.metric == "l2" ? Metric::kL2Squared
-                                              : Metric::kCosine;
+  options.metric = MetricNamed(arguments.metric);
   ENGRAM_ASSIGN_OR_RETURN(const auto store, Store::Open(options, arguments.store));
   ENGRAM_RETURN_IF_ERROR(store->Close());
   if (!arguments.json) return 0;

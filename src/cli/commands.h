@@ -23,7 +23,7 @@ inline constexpr int kExitDamage = 3;
 struct Arguments {
   // Empty: not given; an empty argument is refused where that would not be the same.
   std::string store, file, format, payloads, ids_file, durability, text, vector, directory;
-  std::string metric = "cosine", mode = "exact";
+  std::string metric = "cosine", repair_metric, mode = "exact";
   std::string named, types, normalisation, decay;
   std::uint32_t dimension = 0, k = 10, threads = 0;
   std::optional<std::uint64_t> first_id;
@@ -114,6 +114,7 @@ std::string ShortPayload(const Record& record);
 
 std::string HumanBytes(std::uint64_t bytes);  // "15.4 MB"
 const char* MetricName(Metric metric);        // as --metric takes it
+Metric MetricNamed(const std::string& name);  // of those
 const char* PathName(SearchPath path);        // as JSON has it
 std::string VersionLine();
 

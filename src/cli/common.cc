@@ -164,6 +164,10 @@ const char* MetricName(Metric metric) {
   return metric == Metric::kCosine ? "cosine" : metric == Metric::kDot ? "dot" : "l2";
 }
 
+Metric MetricNamed(const std::string& name) {
+  return name == "dot" ? Metric::kDot : name == "l2" ? Metric::kL2Squared : Metric::kCosine;
+}
+
 const char* PathName(SearchPath path) {
   return path == SearchPath::kPlainScan ? "plain_scan" : "certified_scan";
 }

@@ -16,6 +16,10 @@ void AddUpkeep(CommandLine& line) {
       line, "repair", "make a new store of what is sound in a damaged one; exit 3 means losses",
       Repair);
   AddText(repair, "INTO", a.directory, "where to; must not exist")->required();
+  repair->add_option("--dim", a.dimension, "floats per embedding, where the store cannot tell")
+      ->transform(WholeNumber(1, kMaxDimension));
+  repair->add_option("--metric", a.repair_metric, "what a score is, where the store cannot tell")
+      ->check(CLI::IsMember({"cosine", "dot", "l2"}));
   CLI::App* version = AddCommand(line, "version", "which library this is", ShowVersion);
   version->add_flag("--kernels", a.kernels, "list the compute kernels");
 }

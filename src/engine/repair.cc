@@ -12,6 +12,14 @@ namespace engram::engine {
 
 absl::StatusOr<RepairReport> Repair(const RepairOptions& options, const std::string& damaged,
                                     const std::string& into) {
+  StoreOptions said;
+  said.dimension = options.dimension;
+  said.metric = options.metric;
+  ENGRAM_RETURN_IF_ERROR(CheckStoreOptions(said));
+  storage::StoreMeta told;
+  told.dimension = options.dimension;
+  if (options.metric.has_value()) told.metric = static_cast<std::uint8_t>(*options.metric);
+  if (told.dimension > 0) told.rows_per_block = storage::DefaultRowsPerBlock(told.dimension);
   const auto norm = [](const storage::StoreMeta& meta, std::uint64_t id,
                        absl::Span<const float> vector) {
     return CheckVector(absl::StrFormat("id %d", id), vector, meta.dimension,
@@ -19,11 +27,14 @@ absl::StatusOr<RepairReport> Repair(const RepairOptions& options, const std::str
   };
   ENGRAM_ASSIGN_OR_RETURN(
       storage::SalvageReport found,
-      storage::SalvageStore(damaged, into, ToStorageProgress(options.progress, "repair"), norm));
+      storage::SalvageStore(damaged, into, told, ToStorageProgress(options.progress, "repair"),
+                            norm));
   return RepairReport{.memories = found.memories,
                       .edges = found.edges,
                       .keys = found.keys,
                       .lost_memories = found.lost_memories,
+                      .lost_embeddings = found.lost_embeddings,
+                      .lost_payloads = found.lost_payloads,
                       .losses = found.losses,
                       .findings = std::move(found.findings)};
 }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "rocksdb/status.h"
 
@@ -61,6 +62,8 @@ std::string InOneLine(const std::string& text) {
 // RocksDB puts its messages into messages: "Corruption: Corruption: IO error: ...".
 std::string TextOf(const rocksdb::Status& status) {
   std::string text = InOneLine(status.ToString());
+  // Of a table that is missing RocksDB names what it would be called by an older LevelDB.
+  absl::StrReplaceAll({{".ldb: No such file", ".sst: No such file"}}, &text);
   const std::size_t colon = text.find(": ");
   if (colon == std::string::npos) return text;
   const std::string kind = text.substr(0, colon + 2);

@@ -411,18 +411,6 @@ TEST_F(Repair, OfADamagedLogKeepsWhatIsBefore) {
   ExpectKept(after, /*parts=*/false);
 }
 
-TEST_F(Repair, WithoutItsDescriptionIsRefused) {
-  MakeSealed();
-  {
-    testing::StoreSurgery surgery(path_);
-    surgery.Delete(storage::Family::kDefault, std::string(storage::kMetaKey));
-  }
-  const auto repaired = Store::Repair({}, path_, into_);
-  EXPECT_TRUE(absl::IsDataLoss(repaired.status())) << repaired.status();
-  EXPECT_FALSE(std::filesystem::exists(into_));
-  EXPECT_FALSE(std::filesystem::exists(into_ + ".repair"));
-}
-
 // Cut off early, it names no family of ours; later, not all that there is.
 TEST_F(Repair, OfAManifestThatIsCutOffKeepsAll) {
   MakeSealed();
@@ -444,17 +432,6 @@ TEST_F(Repair, OfAManifestThatIsCutOffKeepsAll) {
       EXPECT_EQ(record.payload, before_.memories.at(id).payload) << id;
     }
   }
-}
-
-TEST_F(Repair, OfAForeignDatabaseIsRefused) {
-  rocksdb::DB* raw = nullptr;
-  rocksdb::Options options;
-  options.create_if_missing = true;
-  ASSERT_TRUE(rocksdb::DB::Open(options, path_, &raw).ok());
-  EXPECT_TRUE(raw->Put({}, "key", "value").ok());
-  delete raw;
-  const absl::Status status = Store::Repair({}, path_, into_).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
 }
 
 TEST_F(Repair, TellsHowFarItIsAndStopsWhenTold) {
