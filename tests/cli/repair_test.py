@@ -9,6 +9,8 @@ import unittest
 
 ENGRAM = os.environ["ENGRAM_COMMAND"]
 MEMORIES = 600
+DIMENSION = 4
+METRIC = "cosine"
 
 
 def run(*arguments):
@@ -26,7 +28,7 @@ class RepairTest(unittest.TestCase):
         with open(self.path("e.jsonl"), "w", encoding="utf-8") as file:
             for i in range(MEMORIES - 1):
                 file.write(json.dumps({"from": i, "to": i + 1, "type": "next"}) + "\n")
-        self.ok("create", self.store, "--dim", 4)
+        self.ok("create", self.store, "--dim", DIMENSION, "--metric", METRIC)
         self.ok("import", self.store, self.path("m.jsonl"))
         self.ok("link", self.store, self.path("e.jsonl"))
         self.ok("reinforce", self.store, "--id", 7, "--amount", 2.5, "--now", 1000)
@@ -84,7 +86,7 @@ class RepairTest(unittest.TestCase):
 
     def test_a_damaged_table_costs_only_what_it_held(self):
         whole = {json.loads(line)["id"]: line for line in self.before[0].splitlines()}
-        repaired = 0
+        repaired = told = 0
         for table in sorted(glob.glob(os.path.join(self.store, "*.sst"))):
             with open(table, "rb") as file:
                 sound = file.read()
@@ -102,8 +104,11 @@ class RepairTest(unittest.TestCase):
                     result = run("repair", self.store, self.into, "--json")
                     self.assertEqual(self.bytes(), before)
                     if result.returncode == 1:  # the table with what the store is
-                        self.assertIn("what the store is cannot be read", result.stderr)
-                        continue
+                        self.assertIn("dimension and metric", result.stderr)
+                        result = run("repair", self.store, self.into, "--json", "--dim", DIMENSION,
+                                     "--metric", METRIC)
+                        self.assertEqual(result.returncode, 3, result.stderr)
+                        told += 1
                     repaired += 1
                     report = json.loads(result.stdout)
                     self.ok("verify", self.into)
@@ -120,6 +125,7 @@ class RepairTest(unittest.TestCase):
             with open(table, "wb") as file:
                 file.write(sound)
         self.assertGreater(repaired, 4)
+        self.assertEqual(told, 2)
 
     def test_what_is_no_store(self):
         shutil.rmtree(self.store)
