@@ -25,6 +25,8 @@ using namespace engram;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+constexpr std::uint64_t kLeastRefreshes = 3;
+
 bool Good(const absl::Status& status, const char* doing) {
   if (status.ok()) return true;
   std::fprintf(stderr, "%s: %s\n", doing, status.ToString().c_str());
@@ -79,7 +81,9 @@ int Read(const char* path, milliseconds time, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   load::Seen seen;
   std::uint64_t refreshes = 0;
-  for (const auto end = steady_clock::now() + time; steady_clock::now() < end; ++refreshes) {
+  // On a busy machine the time may be over before there was anything to see.
+  const auto end = steady_clock::now() + time;
+  for (; steady_clock::now() < end || refreshes < kLeastRefreshes; ++refreshes) {
     if (!Good((*store)->Refresh(), "refreshing")) return 1;
     for (int i = 0; i < 5; ++i) {
       if (!Good(load::CheckSomething(**store, random, &seen), "checking")) return 1;
