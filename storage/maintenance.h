@@ -91,7 +91,8 @@ class Maintenance {
   std::shared_ptr<const Rotation> RotationFor(const RotationSample& sample)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Writes the live rows of `entries`, which are neighbours, anew, under a generation above
-  // all of theirs: no file of one generation then interleaves with another.
+  // all of theirs: no file of one generation then interleaves with another. Precondition:
+  // CheckFile() has just found each of them whole.
   absl::Status Rewrite(const std::vector<FileEntry>& entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Carry(Switch change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Reads back what was written, before anything goes by it: what it replaces is still there. No

@@ -24,11 +24,11 @@ bool HasCodes(const FileEntry& entry) {
          entry.columns.end();
 }
 
-// Codes alone are mended by writing the file anew; where it is more, Rewrite() says so.
+// Codes alone are mended by writing the file anew; where it is more, CheckFile() says so.
 bool IsDamaged(const MappedBlocks& blocks, const FileEntry& entry) {
   return std::any_of(entry.blocks.begin(), entry.blocks.end(), [&](const BlockExtent& extent) {
     const MappedBlock* block = blocks.Find(extent.first_row);
-    return block == nullptr || !block->CheckAgain().ok() || !block->CheckWithCodes().ok();
+    return block == nullptr || !block->CheckAgain().ok();
   });
 }
 
@@ -82,7 +82,8 @@ absl::Status Maintenance::CompactFiles(double min_dead_fraction, const ProgressF
     const auto found = files.find(candidates[i].first_row());
     // Others may have rewritten it meanwhile, without the rows that were dead.
     if (found == files.end() || found->second != candidates[i]) continue;
-    absl::Status status = Rewrite({candidates[i]});
+    absl::Status status = CheckFile(candidates[i]);
+    if (status.ok()) status = Rewrite({candidates[i]});
     if (!status.ok() && !absl::IsDataLoss(status)) return status;
     damage.Update(status);
   }
@@ -155,6 +156,7 @@ absl::StatusOr<std::vector<FileEntry>> Maintenance::NextRun(const std::set<FileN
   return entries;
 }
 
+// Damage must not be copied under a fresh checksum, and may have come since the last look.
 absl::Status Maintenance::CheckFile(const FileEntry& entry) {
   for (const BlockExtent& extent : entry.blocks) {
     const MappedBlock* block = state_.blocks->Find(extent.first_row);

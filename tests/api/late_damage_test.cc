@@ -46,6 +46,12 @@ absl::StatusOr<std::unique_ptr<Store>> MakeStore(const std::string& path) {
   return store;
 }
 
+absl::StatusOr<std::unique_ptr<Store>> OpenToRead(const std::string& path) {
+  StoreOptions options;
+  options.read_only = true;
+  return Store::Open(options, path);
+}
+
 // A bit of the mantissa: the norm is too much alike to tell.
 void FlipRow(testing::Table& table) {
   const testing::Place& rows = table.Find(ColumnKind::kEmbedding);
@@ -176,9 +182,7 @@ TEST(LateDamage, AnotherDirectoryInItsPlaceIsNotTakenForIt) {
   testing::TempDir dir;
   const std::string path = dir / "s";
   ASSERT_TRUE(MakeStore(path).ok());
-  StoreOptions options;
-  options.read_only = true;
-  const auto reader = Store::Open(options, path);
+  const auto reader = OpenToRead(path);
   ASSERT_TRUE(reader.ok()) << reader.status();
   ASSERT_TRUE((*reader)->Search({}, VectorOf(3))->info.exact);
   EXPECT_TRUE((*reader)->Refresh().ok());
@@ -199,9 +203,7 @@ TEST(LateDamage, AnotherStoreInTheDirectoryIsNotTakenForIt) {
   testing::TempDir dir;
   const std::string path = dir / "s";
   ASSERT_TRUE(MakeStore(path).ok());
-  StoreOptions options;
-  options.read_only = true;
-  const auto reader = Store::Open(options, path);
+  const auto reader = OpenToRead(path);
   ASSERT_TRUE(reader.ok()) << reader.status();
   for (const auto& entry : std::filesystem::directory_iterator(path)) {
     std::filesystem::remove(entry.path());

@@ -183,7 +183,6 @@ TEST(GarbledSeal, IsSeenBeforeAnythingGoesByIt) {
   EXPECT_GT(seen, 1u);
 }
 
-// After a failed ingestion RocksDB may say that its manifest has no bytes.
 // It names itself as it is taken in: before that it is read back.
 TEST(GarbledImport, IsSeenBeforeAnythingGoesByIt) {
   WatchedDisk& disk = WatchedDisk::Get();
@@ -226,6 +225,7 @@ TEST(GarbledImport, IsSeenBeforeAnythingGoesByIt) {
   EXPECT_GT(seen, 1u);
 }
 
+// After a failed ingestion RocksDB may say that its manifest has no bytes.
 TEST(FailingImport, LeavesBackupsThatOpen) {
   WatchedDisk& disk = WatchedDisk::Get();
   const std::string payload(std::size_t{1} << 20, '.');
