@@ -27,7 +27,7 @@ namespace {
 
 using Hashes = std::vector<std::uint64_t>;
 
-constexpr std::uint64_t kQuickCases = 150, kLongCases = 10000, kCasesPerChild = 50;
+constexpr std::uint64_t kQuickCases = 100, kLongCases = 10000, kCasesPerChild = 50;
 constexpr unsigned kSecondsPerCase = 120;
 
 // What children tell the parent.
